@@ -1,0 +1,1 @@
+"""archspace: explore convolutional network design spaces."""

@@ -1,0 +1,1 @@
+"""Block families, one file each: genes, torch classes, their closed-form cost, layout and registration."""

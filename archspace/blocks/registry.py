@@ -1,0 +1,66 @@
+"""Which block families there are: every module in this folder, and every entry point `archspace.blocks`."""
+
+from __future__ import annotations
+
+import difflib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Protocol
+
+from archspace.errors import GenomeError
+
+if TYPE_CHECKING:
+    from archspace.plan import Planned
+
+
+class LayOut(Protocol):
+    """Plans one block: `in_width` -> `width` channels at `stride`.
+
+    `survive` wraps the residual branch where the genome asks for stochastic depth. Raises GenomeError for genes that
+    do not fit the widths.
+    """
+
+    def __call__(
+        self, genes: Any, in_width: int, width: int, stride: int, survive: Callable[[Planned], Planned]
+    ) -> Planned: ...
+
+
+@dataclass(frozen=True)
+class Family:
+    """A kind of block: the name genomes call it by, its genes (a frozen dataclass), and its layout.
+
+    `sample_genes` are a few valid settings for a width of 64, over which the conformance tests run; `residual` says
+    that the block has a branch which stochastic depth can skip.
+    """
+
+    name: str
+    genes: type
+    lay_out: LayOut
+    sample_genes: tuple[Any, ...]
+    residual: bool = True
+
+
+@cache
+def families() -> dict[str, Family]:
+    """Every registered family by name; a module registers by its tuple FAMILIES."""
+    package = import_module("archspace.blocks")
+    names = [f"archspace.blocks.{info.name}" for info in pkgutil.iter_modules(package.__path__)]
+    modules = [import_module(name) for name in names if name != __name__]
+    found = [entry for module in modules for entry in module.FAMILIES]
+    for point in entry_points(group="archspace.blocks"):
+        found.extend(point.load())
+    return {entry.name: entry for entry in found}
+
+
+def family(name: str) -> Family:
+    """The family of this name; raises GenomeError that names the closest."""
+    known = families()
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        raise GenomeError(f"unknown block {name!r}{hint}; known are {', '.join(sorted(known))}")
+    return known[name]

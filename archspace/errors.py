@@ -1,0 +1,21 @@
+"""Errors that the person at the keyboard can mend."""
+
+
+class UserError(Exception):
+    """A mistake in what was handed in: a file, an option, a name. Each message says where, what and what to do."""
+
+    def __init__(self, *messages: str) -> None:
+        super().__init__("\n".join(messages))
+        self.messages = messages
+
+
+class GenomeError(UserError):
+    """A genome that no network can be built from."""
+
+
+class BudgetError(UserError):
+    """A budget that cannot be read, or that a space cannot meet."""
+
+
+class RunFailed(Exception):
+    """A run that started and could not do its job."""

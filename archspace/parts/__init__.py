@@ -1,0 +1,1 @@
+"""Small torch modules that block families share, each with its closed-form cost."""

@@ -1,0 +1,92 @@
+"""Plans of modules: a torch class with its closed-form cost, and calls of it with every argument resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Union
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from archspace.featuremap import FeatureMap
+
+LINE = 100
+"""Columns of exported source."""
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """An argument that stays open in a plan: `in_channels`, `num_classes`, or a block's survival `p`."""
+
+    name: str
+
+
+Argument = Union[int, float, str, Symbol, "Planned"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A torch class, its closed-form cost beside it, and the helpers its source needs to stand alone.
+
+    `cost` takes a FeatureMap and the class's arguments by name, and gives the FeatureMap after it.
+    """
+
+    module: type[nn.Module]
+    cost: Callable[..., FeatureMap]
+    needs: tuple[Callable[..., object], ...] = ()
+
+    def __call__(self, **arguments: Argument) -> Planned:
+        return Planned(self, tuple(arguments.items()))
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One call of a part: what to build, what it costs, how it is written down."""
+
+    part: Part
+    arguments: tuple[tuple[str, Argument], ...]
+
+    def bind(self, **symbols: int | float) -> Planned:
+        """The same call with these symbols replaced by their values, in arguments of arguments too."""
+        bound: list[tuple[str, Argument]] = []
+        for name, value in self.arguments:
+            if isinstance(value, Symbol) and value.name in symbols:
+                bound.append((name, symbols[value.name]))
+            else:
+                bound.append((name, value.bind(**symbols) if isinstance(value, Planned) else value))
+        return Planned(self.part, tuple(bound))
+
+    def cost(self, x: FeatureMap) -> FeatureMap:
+        """The feature map after this module."""
+        return self.part.cost(x, **dict(self.arguments))
+
+    def build(self) -> nn.Module:
+        """The module; every symbol must be bound."""
+        return self.part.module(
+            **{name: value.build() if isinstance(value, Planned) else value for name, value in self.arguments}
+        )
+
+    def source(self, indent: int = 0) -> str:
+        """The call as Python source, broken over lines where it is longer than LINE columns."""
+        name = self.part.module.__name__
+        call = f"nn.{name}" if self.part.module.__module__.startswith("torch.nn") else name
+        flat = f"{call}({', '.join(f'{key}={_text(value, 0)}' for key, value in self.arguments)})"
+        if len(flat) + indent <= LINE and "\n" not in flat:
+            return flat
+        inner = indent + 4
+        lines = [f"{' ' * inner}{key}={_text(value, inner)},\n" for key, value in self.arguments]
+        return f"{call}(\n{''.join(lines)}{' ' * indent})"
+
+    def parts(self) -> Iterator[Part]:
+        """Every part in use, those inside arguments first."""
+        for _, value in self.arguments:
+            if isinstance(value, Planned):
+                yield from value.parts()
+        yield self.part
+
+
+def _text(value: Argument, indent: int) -> str:
+    if isinstance(value, Planned):
+        return value.source(indent)
+    return value.name if isinstance(value, Symbol) else repr(value)
