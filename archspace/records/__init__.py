@@ -1,0 +1,1 @@
+"""Records: a run's folder, and what it holds as tables."""
