@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -29,12 +29,21 @@ class LayOut(Protocol):
     ) -> Planned: ...
 
 
+def _as_they_are(genes: Mapping[str, Any], width: int) -> Mapping[str, Any]:
+    return genes
+
+
+def _none(genes: Any, width: int) -> Mapping[str, Any]:
+    return {}
+
+
 @dataclass(frozen=True)
 class Family:
     """A kind of block: the name genomes call it by, its genes (a frozen dataclass), and its layout.
 
     `sample_genes` are a few valid settings for a width of 64, over which the conformance tests run; `residual` says
-    that the block has a branch which stochastic depth can skip.
+    that the block has a branch which stochastic depth can skip. `rules` are what a space may say instead of a gene:
+    `resolve` turns them into genes at a stage's width (raises GenomeError), `rules_of` is its inverse.
     """
 
     name: str
@@ -42,6 +51,9 @@ class Family:
     lay_out: LayOut
     sample_genes: tuple[Any, ...]
     residual: bool = True
+    rules: tuple[str, ...] = ()
+    resolve: Callable[[Mapping[str, Any], int], Mapping[str, Any]] = _as_they_are
+    rules_of: Callable[[Any, int], Mapping[str, Any]] = _none
 
 
 @cache

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from archspace.blocks.registry import Family
+from archspace.errors import GenomeError
 from archspace.featuremap import FeatureMap
 from archspace.genome import require_positive
 from archspace.parts.shortcut import Shortcut, shortcut
@@ -136,6 +137,25 @@ def lay_out_bottleneck(
     return RESIDUAL(branch=survive(branch), shortcut=shortcut(genes.shortcut, in_width, width, stride))
 
 
+def resolve_bottleneck(genes: Mapping[str, Any], width: int) -> Mapping[str, Any]:
+    """`bottleneck_ratio` (inner width / output width) as the group width it gives; raises GenomeError if not whole."""
+    if "bottleneck_ratio" not in genes:
+        return genes
+    rest = {name: value for name, value in genes.items() if name != "bottleneck_ratio"}
+    cardinality, inner = rest.get("cardinality", 1), width * genes["bottleneck_ratio"]
+    if inner < 1 or inner % cardinality:
+        raise GenomeError(
+            f"width {width} x bottleneck_ratio {genes['bottleneck_ratio']} = {inner:g} channels "
+            f"cannot be divided into cardinality {cardinality} groups"
+        )
+    return {**rest, "group_width": int(inner) // cardinality}
+
+
+def bottleneck_rules(genes: BottleneckGenes, width: int) -> Mapping[str, Any]:
+    """The bottleneck ratio that these genes have at an output width."""
+    return {"bottleneck_ratio": genes.cardinality * genes.group_width / width}
+
+
 FAMILIES = (
     Family("basic", BasicGenes, lay_out_basic, tuple(BasicGenes(kind) for kind in ("A", "B", "C"))),
     Family(
@@ -148,5 +168,8 @@ FAMILIES = (
             BottleneckGenes(1, 32, "A"),
             BottleneckGenes(3, 5, "C", "1x1"),
         ),
+        rules=("bottleneck_ratio",),
+        resolve=resolve_bottleneck,
+        rules_of=bottleneck_rules,
     ),
 )

@@ -1,0 +1,1 @@
+"""Tasks: what networks are trained on."""

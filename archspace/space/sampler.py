@@ -1,0 +1,182 @@
+"""Drawing genomes within a budget: genes one by one, each from what still leaves the budget within reach."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice, product
+
+from archspace.cost import Cost, cost_of
+from archspace.errors import BudgetError, GenomeError
+from archspace.genome import Genome
+from archspace.space.budget import Budget, combined
+from archspace.space.space import Gene, Space, Value, Values, genome_of
+from archspace.units import si
+
+ATTEMPTS = 500
+"""Draws that may miss a narrow band before it is called out of reach."""
+CORNERS = 64
+"""How many settings of the genes without an order are looked at for the reachable range."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A genome of a space, the gene values it comes from, and its cost at the space's target."""
+
+    values: Values
+    genome: Genome
+    cost: Cost
+
+
+def candidate(space: Space, values: Values) -> Candidate | None:
+    """The genome of these values with its cost, or None where they do not fit together."""
+    try:
+        genome = genome_of(space, values)
+        return Candidate(values, genome, cost_of(genome, space.input, space.classes))
+    except GenomeError:
+        return None
+
+
+def solved_gene(space: Space) -> Gene | None:
+    """The gene that is solved for the budget once the others are drawn: the width with the most values."""
+    ordered = [gene for gene in space.genes if gene.ordered]
+    widths = [gene for gene in ordered if gene.name.startswith("width")]
+    return max(widths or ordered, key=lambda gene: len(gene.values), default=None)
+
+
+def draws(space: Space, budget: Budget, rng: random.Random) -> Iterator[Candidate]:
+    """Endless genomes within `budget` and the space's own limits, repeats included; raises BudgetError.
+
+    Genes without an order are drawn uniformly. The others follow in random order, each uniformly (or log-uniformly)
+    from the values with which the budget can still be met by the rest; the solved gene comes last. The exact cost
+    decides in the end, so nothing outside the budget is ever returned.
+    """
+    limits = combined(budget, space.limits)
+    while True:
+        for _ in range(ATTEMPTS):
+            found = _draw(space, limits, rng)
+            if found is not None:
+                break
+        else:
+            raise BudgetError(out_of_reach(space, limits))
+        yield found
+
+
+def sample(space: Space, budget: Budget, n: int, seed: int) -> list[Candidate]:
+    """`n` distinct genomes within budget, fewer where no more turn up; raises BudgetError."""
+    distinct: dict[str, Candidate] = {}
+    for found in islice(draws(space, budget, random.Random(seed)), 20 * n + 100):
+        distinct.setdefault(found.genome.id, found)
+        if len(distinct) == n:
+            break
+    return list(distinct.values())
+
+
+def fit(space: Space, values: Values, budget: Budget) -> Candidate | None:
+    """The genome nearest to these values that keeps the budget, or None.
+
+    Moves the solved gene alone where that is enough, then the others one after another to their cheapest (or, under a
+    band, dearest) value until one of them can be solved for the budget.
+    """
+    limits = combined(budget, space.limits)
+    fitted = dict(values)
+    first = candidate(space, fitted)
+    if first is None or limits.allows(first.cost):
+        return first
+    shrink = not limits.fits_below(first.cost)
+    solved = solved_gene(space)
+    genes = sorted((gene for gene in space.genes if gene.ordered), key=lambda gene: gene is not solved)
+    for gene in genes:
+        options = gene.values[: gene.values.index(fitted[gene.name])]
+        if not shrink:
+            options = gene.values[gene.values.index(fitted[gene.name]) + 1 :]
+        for value in reversed(options) if shrink else options:
+            moved = candidate(space, {**fitted, gene.name: value})
+            if moved is not None and limits.allows(moved.cost):
+                return moved
+        if options:
+            fitted[gene.name] = options[0] if shrink else options[-1]
+    return None
+
+
+def reachable(space: Space, measure: str) -> tuple[int, int]:
+    """The least and the greatest `measure` at the corners of the space: its cheapest and its dearest genes."""
+    free = [gene for gene in space.genes if not gene.ordered]
+    ends: list[int] = []
+    for setting in islice(product(*(gene.values for gene in free)), CORNERS):
+        fixed = {gene.name: value for gene, value in zip(free, setting, strict=True)}
+        for end in (0, -1):
+            corner = candidate(space, {gene.name: gene.values[end] for gene in space.genes if gene.ordered} | fixed)
+            if corner is not None:
+                ends.append(getattr(corner.cost, measure))
+    if not ends:
+        raise GenomeError(f"space {space.name}: no network can be built at its corners")
+    return min(ends), max(ends)
+
+
+def out_of_reach(space: Space, limits: Budget) -> str:
+    """What a person should know when nothing meets the budget."""
+    size = "x".join(str(side) for side in space.input)
+    ranges = []
+    for limit in limits.limits:
+        low, high = reachable(space, limit.measure)
+        ranges.append(f"{si(low, limit.measure)} to {si(high, limit.measure)}")
+    return (
+        f"budget {limits}: no genome of space {space.name} was found within it; the space reaches "
+        f"{' and '.join(ranges)} (at {size}, {space.classes} classes)"
+    )
+
+
+def _draw(space: Space, limits: Budget, rng: random.Random) -> Candidate | None:
+    values: dict[str, Value] = {gene.name: rng.choice(gene.values) for gene in space.genes if not gene.ordered}
+    ordered = [gene for gene in space.genes if gene.ordered]
+    low = {gene.name: gene.values[0] for gene in ordered}
+    high = {gene.name: gene.values[-1] for gene in ordered}
+    solved = solved_gene(space)
+    rng.shuffle(ordered)
+    for gene in sorted(ordered, key=lambda gene: gene is solved):
+        window = _window(space, limits, gene, {**low, **values}, {**high, **values})
+        if not window:
+            return None
+        values[gene.name] = _choose(window, gene.log, rng)
+    found = candidate(space, values)
+    return found if found is not None and limits.allows(found.cost) else None
+
+
+def _window(space: Space, limits: Budget, gene: Gene, cheap: Values, dear: Values) -> tuple[Value, ...]:
+    """The values of `gene` from which the caps can be kept at their cheapest and the bands reached at their dearest.
+
+    Found by bisection, since cost rises with every ordered gene.
+    """
+
+    def within(value: Value) -> bool:
+        found = candidate(space, {**cheap, gene.name: value})
+        return found is not None and limits.fits_below(found.cost)
+
+    def enough(value: Value) -> bool:
+        found = candidate(space, {**dear, gene.name: value})
+        return found is not None and limits.fits_above(found.cost)
+
+    end = _count(len(gene.values), lambda index: within(gene.values[index]))
+    start = 0
+    if any(limit.low for limit in limits.limits):
+        start = _count(len(gene.values), lambda index: not enough(gene.values[index]))
+    return gene.values[start:end]
+
+
+def _count(size: int, holds: Callable[[int], bool]) -> int:
+    """How many leading indices `holds` is true for, given that it never turns true again."""
+    low, high = 0, size
+    while low < high:
+        middle = (low + high) // 2
+        if holds(middle):
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def _choose(values: tuple[Value, ...], log: bool, rng: random.Random) -> Value:
+    # Values of a range lie a constant step apart: a weight of 1 / value makes them uniform in the logarithm.
+    return rng.choices(values, [1 / float(value) for value in values])[0] if log else rng.choice(values)

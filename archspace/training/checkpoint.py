@@ -1,0 +1,59 @@
+"""Checkpoints: weights as safetensors, the optimiser beside them, each file written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+WEIGHTS = "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training after `epoch` epochs: the network's state and the optimiser's."""
+
+    epoch: int
+    weights: dict[str, Tensor]
+    optimizer: dict[str, Any]
+
+
+def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
+    """Write `optimizer-EPOCH.pt`, then `weights.safetensors`, whose metadata name the epoch and so the pair."""
+    state = folder / _optimizer_file(checkpoint.epoch)
+    torch.save(checkpoint.optimizer, _part(state))
+    _part(state).replace(state)
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.weights.items()}
+    save_file(weights, _part(folder / WEIGHTS), metadata={"epoch": str(checkpoint.epoch)})
+    with _part(folder / WEIGHTS).open("rb+") as file:
+        os.fsync(file.fileno())
+    _part(folder / WEIGHTS).replace(folder / WEIGHTS)
+    for old in folder.glob("optimizer-*.pt"):
+        if old != state:
+            old.unlink()
+
+
+def load_checkpoint(folder: Path) -> Checkpoint | None:
+    """The checkpoint in a folder, or None where there is none that can be read whole."""
+    try:
+        with safe_open(folder / WEIGHTS, framework="pt") as file:
+            epoch = int(file.metadata()["epoch"])
+        weights = load_file(folder / WEIGHTS)
+        optimizer = torch.load(folder / _optimizer_file(epoch), map_location="cpu", weights_only=True)
+    except (OSError, SafetensorError, RuntimeError, EOFError, KeyError, TypeError, ValueError):
+        return None
+    return Checkpoint(epoch, weights, optimizer)
+
+
+def _optimizer_file(epoch: int) -> str:
+    return f"optimizer-{epoch}.pt"
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(path.name + ".part")

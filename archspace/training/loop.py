@@ -1,0 +1,123 @@
+"""The training loop: a generator of epochs."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from archspace.data.tasks import Split, Task
+from archspace.seeds import derive
+from archspace.training.checkpoint import Checkpoint
+from archspace.training.device import Mode
+from archspace.training.recipe import Recipe
+
+EVAL_BATCH = 256
+
+
+class Diverged(Exception):
+    """Training left the finite numbers."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch gave: mean train loss, error (a fraction) and cross-entropy on val, seconds it took."""
+
+    epoch: int
+    train_loss: float
+    error: float
+    cross_entropy: float
+    seconds: float
+
+
+def learning_rate(recipe: Recipe, done: float) -> float:
+    """The rate after `done` epochs: linear warm-up, then half a cosine to zero (1608.03983, without restarts)."""
+    if done < recipe.warmup:
+        return recipe.lr * done / recipe.warmup
+    share = (done - recipe.warmup) / (recipe.epochs - recipe.warmup)
+    return recipe.lr * 0.5 * (1.0 + math.cos(math.pi * share))
+
+
+def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.SGD:
+    """SGD with Nesterov momentum; weight decay for convolutions and linear layers alone (1812.01187, Section 3.1)."""
+    decayed = [p for p in network.parameters() if p.ndim > 1]
+    spared = [p for p in network.parameters() if p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": spared, "weight_decay": 0.0}]
+    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
+
+
+def train(
+    network: nn.Module, task: Task, recipe: Recipe, mode: Mode, seed: int, start: Checkpoint | None = None
+) -> Iterator[tuple[Epoch, Checkpoint]]:
+    """Train `network` on the task's train split and measure it on val, epoch by epoch, from `start` on.
+
+    Each epoch's randomness is seeded by (seed, epoch) alone, so an interrupted training goes on as it would have.
+    Raises Diverged where the loss is not finite.
+    """
+    network.to(mode.device, memory_format=_layout(mode))
+    optimizer = make_optimizer(network, recipe)
+    if start is not None:
+        network.load_state_dict(start.weights)
+        optimizer.load_state_dict(start.optimizer)
+    data = Split(task.train.images.to(mode.device), task.train.labels.to(mode.device))
+    held_out = Split(task.val.images.to(mode.device), task.val.labels.to(mode.device))
+    for epoch in range(start.epoch + 1 if start else 1, recipe.epochs + 1):
+        began = time.perf_counter()
+        with torch.random.fork_rng(devices=[mode.device] if mode.device == "cuda" else []):
+            torch.manual_seed(derive(seed, epoch))
+            loss = _train_epoch(network, optimizer, data, recipe, mode, epoch)
+        if not math.isfinite(loss):
+            raise Diverged(f"the training loss became {loss} in epoch {epoch}")
+        error, cross_entropy = evaluate(network, held_out, mode)
+        if not math.isfinite(cross_entropy):
+            raise Diverged(f"the val cross-entropy became {cross_entropy} in epoch {epoch}")
+        measured = Epoch(epoch, loss, error, cross_entropy, time.perf_counter() - began)
+        yield measured, Checkpoint(epoch, network.state_dict(), optimizer.state_dict())
+
+
+def evaluate(network: nn.Module, split: Split, mode: Mode) -> tuple[float, float]:
+    """Error (a fraction) and cross-entropy (nats) of a network on a split, in eval mode."""
+    network.eval()
+    wrong, nats = 0.0, 0.0
+    with torch.inference_mode():
+        for images, labels in zip(split.images.split(EVAL_BATCH), split.labels.split(EVAL_BATCH), strict=True):
+            scores = _forward(network, images, mode).float()
+            wrong += float((scores.argmax(1) != labels).sum())
+            nats += float(F.cross_entropy(scores, labels, reduction="sum"))
+    return wrong / len(split.labels), nats / len(split.labels)
+
+
+def _train_epoch(
+    network: nn.Module, optimizer: torch.optim.SGD, data: Split, recipe: Recipe, mode: Mode, epoch: int
+) -> float:
+    network.train()
+    order = torch.randperm(len(data.labels))
+    # Batch normalisation cannot train on a single image, so a remainder of one is left out.
+    batches = [batch.to(mode.device) for batch in order.split(recipe.batch) if len(batch) > 1]
+    total = torch.zeros((), device=mode.device)
+    for step, batch in enumerate(batches):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(recipe, epoch - 1 + (step + 1) / len(batches))
+        scores = _forward(network, data.images[batch], mode)
+        loss = F.cross_entropy(scores, data.labels[batch], label_smoothing=recipe.label_smoothing)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        total += loss.detach()
+    return float(total) / len(batches)
+
+
+def _forward(network: nn.Module, images: Tensor, mode: Mode) -> Tensor:
+    images = images.contiguous(memory_format=_layout(mode))
+    with torch.autocast(mode.device, torch.bfloat16, enabled=mode.bf16):
+        scores: Tensor = network(images)
+    return scores.float()
+
+
+def _layout(mode: Mode) -> torch.memory_format:
+    return torch.channels_last if mode.channels_last else torch.contiguous_format
