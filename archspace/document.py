@@ -38,6 +38,15 @@ class Document:
     data: Any
     places: Mapping[Path, Place]
 
+    def at(self, path: Path) -> Any:
+        """The value that `path` leads to, or None."""
+        data = self.data
+        for part in path:
+            if not has(data, part):
+                return None
+            data = data[part]
+        return data
+
     def place(self, path: Path) -> Place | None:
         """Where the deepest part of `path` that the document has begins; None for data that never was a file."""
         while path and path not in self.places:
@@ -167,8 +176,8 @@ class Mistakes:
         self.document = document
         self._found: list[tuple[Place, str]] = []
 
-    def __bool__(self) -> bool:
-        return bool(self._found)
+    def __len__(self) -> int:
+        return len(self._found)
 
     def add(self, path: Path, message: str) -> None:
         """Note a mistake at the value that `path` leads to."""
@@ -179,12 +188,11 @@ class Mistakes:
 
         Unknown keys are told only for models whose configuration has extra="forbid".
         """
-        data = self.document.data
         for depth, part in enumerate(path):
-            if not has(data, part):
+            if not has(self.document.at(path[:depth]), part):
                 self.add(path[:depth], f"missing key {part!r}")
                 return None
-            data = data[part]
+        data = self.document.at(path)
         try:
             # Strict JSON, not strict Python: lists may fill tuples, and whole numbers may be numbers.
             return model.model_validate_json(json.dumps(data), strict=True)
