@@ -92,7 +92,7 @@ class _Wrong:
             return _Wrong(path, f"must be {_LIMITS[kind].format(**context)}, not {seen}")
         if kind in ("too_short", "too_long"):
             bound = f"at least {context['min_length']}" if kind == "too_short" else f"at most {context['max_length']}"
-            return _Wrong(path, f"needs {bound} items, found {context['actual_length']}")
+            return _Wrong(path, f"{context['actual_length']} items here; must be {bound}")
         return _Wrong(path, str(error["msg"]).removeprefix("Value error, "))
 
 

@@ -178,7 +178,7 @@ def test_all_mistakes_are_told_in_order_of_place() -> None:
 
 
 def test_a_missing_path_and_an_empty_list_are_told() -> None:
-    assert mistakes("name: x\nstages: []") == ["s.yaml:2:1: stages: needs at least 1 items, found 0"]
+    assert mistakes("name: x\nstages: []") == ["s.yaml:2:1: stages: 0 items here; must be at least 1"]
     found = Mistakes(read_text(TEXT, "s.yaml"))
     assert found.check(Space, ("target",)) is None
     with pytest.raises(UserError, match=r"^s.yaml:1:1: missing key 'target'$"):
