@@ -1,0 +1,1 @@
+"""Analysis of records: fronts, winners, hypervolume."""
