@@ -44,7 +44,7 @@ def hypervolume(trials: pd.DataFrame, measure: str, cap: float, classes: int) ->
     """Area in (error, ln cost) between the front and the reference point, in error x nats; 0 without a front.
 
     The reference point is the error of guessing, 1 - 1/classes, and ln `cap`, with `cap` in the unit of `measure`;
-    `classes` are those of the task (Zitzler and Thiele 1998, Section 3).
+    `classes` are those of the task (Zitzler and Thiele 1998, PPSN V).
     """
     complete = trials[trials["state"] == "complete"]
     return _area(_points(complete, measure), cap, classes)
