@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Union
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
     from archspace.featuremap import FeatureMap
 
-LINE = 100
+LINE = 120
 """Columns of exported source."""
 
 
@@ -35,6 +36,11 @@ class Part:
     module: type[nn.Module]
     cost: Callable[..., FeatureMap]
     needs: tuple[Callable[..., object], ...] = ()
+
+    @property
+    def is_torch(self) -> bool:
+        """Whether the class is torch's own, so that its source need not be shipped."""
+        return self.module.__module__.startswith("torch.nn.")
 
     def __call__(self, **arguments: Argument) -> Planned:
         return Planned(self, tuple(arguments.items()))
@@ -67,16 +73,27 @@ class Planned:
             **{name: value.build() if isinstance(value, Planned) else value for name, value in self.arguments}
         )
 
-    def source(self, indent: int = 0) -> str:
-        """The call as Python source, broken over lines where it is longer than LINE columns."""
-        name = self.part.module.__name__
-        call = f"nn.{name}" if self.part.module.__module__.startswith("torch.nn") else name
-        flat = f"{call}({', '.join(f'{key}={_text(value, 0)}' for key, value in self.arguments)})"
-        if len(flat) + indent <= LINE and "\n" not in flat:
-            return flat
-        inner = indent + 4
-        lines = [f"{' ' * inner}{key}={_text(value, inner)},\n" for key, value in self.arguments]
+    def source(self, indent: int = 0, around: int = 0) -> str:
+        """The call as Python source at column `indent`, broken as a formatter would where it exceeds LINE columns.
+
+        `around` columns are taken by what stands before and after it.
+        """
+        line = self.line
+        if indent + around + len(line) <= LINE:
+            return line
+        call, _, arguments = line.partition("(")
+        inner = " " * (indent + 4)
+        if len(inner) + len(arguments) - 1 <= LINE:
+            return f"{call}(\n{inner}{arguments[:-1]}\n{' ' * indent})"
+        lines = [f"{inner}{key}={_text(value, len(inner), len(key) + 2)},\n" for key, value in self.arguments]
         return f"{call}(\n{''.join(lines)}{' ' * indent})"
+
+    @property
+    def line(self) -> str:
+        """The call as Python source on one line."""
+        name = self.part.module.__name__
+        arguments = ", ".join(f"{key}={_text(value)}" for key, value in self.arguments)
+        return f"{'nn.' if self.part.is_torch else ''}{name}({arguments})"
 
     def parts(self) -> Iterator[Part]:
         """Every part in use, those inside arguments first."""
@@ -86,7 +103,10 @@ class Planned:
         yield self.part
 
 
-def _text(value: Argument, indent: int) -> str:
+def _text(value: Argument, indent: int | None = None, around: int = 0) -> str:
+    """An argument as Python source, on one line where no `indent` is given."""
     if isinstance(value, Planned):
-        return value.source(indent)
+        return value.line if indent is None else value.source(indent, around)
+    if isinstance(value, str):
+        return json.dumps(value)
     return value.name if isinstance(value, Symbol) else repr(value)
