@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 Shape = tuple[int, int, int]
 """Channels, height, width of one input."""
 
+MOST_BLOCKS = 100_000
+"""Blocks in a stage; more is a slip of the keyboard."""
+
 
 def require_positive(genes: object, *names: str) -> None:
     """Refuse genes that are not whole numbers of at least 1; raises GenomeError."""
@@ -37,6 +40,8 @@ class Stage:
 
     def __post_init__(self) -> None:
         require_positive(self, "depth", "width", "stride")
+        if self.depth > MOST_BLOCKS:
+            raise GenomeError(f"depth must be at most {MOST_BLOCKS}, not {self.depth}")
 
 
 @dataclass(frozen=True)
@@ -128,5 +133,6 @@ def _given(instance: DataclassInstance, skip: tuple[str, ...] = ()) -> dict[str,
         value = getattr(instance, item.name)
         default = item.default_factory() if callable(item.default_factory) else item.default
         if value != default:
-            given[item.name] = _given(value) if dataclasses.is_dataclass(value) else value
+            nested = dataclasses.is_dataclass(value) and not isinstance(value, type)
+            given[item.name] = _given(value) if nested else value
     return given

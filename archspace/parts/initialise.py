@@ -5,10 +5,10 @@ from torch import nn
 
 
 def initialise_he(network: nn.Module, generator: torch.Generator | None = None) -> None:
-    """He normal for convolutions (He et al. 2015, 1502.01852), N(0, 0.01) for the classifier, identity for norms."""
+    """He normal for convolutions (He et al. 2015, 1502.01852, Eq. 10), N(0, 0.01) for the classifier, unit norms."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu", generator=generator)
+            nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu", generator=generator)
         elif isinstance(module, nn.BatchNorm2d):
             nn.init.ones_(module.weight)
             nn.init.zeros_(module.bias)

@@ -71,6 +71,7 @@ def train(
         with torch.random.fork_rng(devices=[mode.device] if mode.device == "cuda" else []):
             torch.manual_seed(derive(seed, epoch))
             loss = _train_epoch(network, optimizer, data, recipe, mode, epoch)
+            _estimate_norms(network, data, recipe, mode)
         if not math.isfinite(loss):
             raise Diverged(f"the training loss became {loss} in epoch {epoch}")
         error, cross_entropy = evaluate(network, held_out, mode)
@@ -110,6 +111,28 @@ def _train_epoch(
         optimizer.step()
         total += loss.detach()
     return float(total) / len(batches)
+
+
+def _estimate_norms(network: nn.Module, data: Split, recipe: Recipe, mode: Mode) -> None:
+    """Batch-norm statistics anew, averaged over `norm_batches` mini-batches (Wu & Johnson 2021, 2105.07576, Section 3).
+
+    The running averages of training lag behind weights that still move fast, which after one epoch hides what a
+    network has learned.
+    """
+    network.eval()
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain average
+        norm.train()
+    order = torch.randperm(len(data.labels))[: recipe.norm_batches * recipe.batch]
+    with torch.no_grad():
+        for batch in order.split(recipe.batch):
+            if len(batch) > 1:
+                _forward(network, data.images[batch.to(mode.device)], mode)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
 
 
 def _forward(network: nn.Module, images: Tensor, mode: Mode) -> Tensor:

@@ -15,6 +15,7 @@ class Recipe(BaseModel):
 
     `lr` is the peak rate for mini-batches of `batch` images; `warmup` and `epochs` are in epochs; `rungs` are the
     epochs after which trials are compared, the last of them `epochs` itself. Weight decay spares norms and biases.
+    `norm_batches`: mini-batches from which batch-norm statistics are taken anew before each evaluation.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -27,6 +28,7 @@ class Recipe(BaseModel):
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    norm_batches: Annotated[int, Field(ge=1)] = 16
     precision: Literal["auto", "fp32", "bf16"] = "auto"
 
     @model_validator(mode="after")

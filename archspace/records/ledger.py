@@ -1,0 +1,136 @@
+"""The ledger: a run's folder with its Optuna study in SQLite, written by the driver alone."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from archspace.cost import Cost
+from archspace.errors import UserError
+from archspace.genome import Genome, canonical_json
+from archspace.records.config import RunConfig, read_config, write_config
+
+STUDY = "archspace"
+STATES = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "stopped",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "unfinished",
+    TrialState.WAITING: "unfinished",
+}
+FIGURES = ("layers", "params", "macs", "flops", "acts")
+
+
+@dataclass(frozen=True)
+class LedgerTrial:
+    """One trial as the study holds it; `result` has reason, error, cross_entropy, epochs, seconds, finished."""
+
+    number: int
+    id: str
+    name: str
+    state: str
+    genome: str
+    cost: Mapping[str, int]
+    seed: int
+    started: float
+    result: Mapping[str, Any]
+
+
+class Ledger:
+    """A run's folder: `run.yaml`, `study.db`, `trials/NUMBER/`."""
+
+    def __init__(self, folder: Path, config: RunConfig) -> None:
+        """Open the study in `folder`, or begin it; raises UserError where it cannot be read."""
+        self.folder = folder
+        self.config = config
+        path = folder / "study.db"
+        try:
+            connection = sqlite3.connect(path)
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.close()
+            optuna.logging.set_verbosity(optuna.logging.WARNING)
+            storage = optuna.storages.RDBStorage(
+                f"sqlite:///{path.resolve()}", engine_kwargs={"connect_args": {"timeout": 60}}
+            )
+            self._study = optuna.create_study(
+                storage=storage, study_name=STUDY, directions=["minimize", "minimize"], load_if_exists=True
+            )
+        except (sqlite3.DatabaseError, optuna.exceptions.StorageInternalError) as error:
+            raise UserError(f"{path}: cannot be opened as a study: {error}") from None
+        self._storage = storage
+
+    @staticmethod
+    def create(folder: Path, config: RunConfig) -> Ledger:
+        """A new run in `folder`, which must not exist yet."""
+        (folder / "trials").mkdir(parents=True)
+        write_config(config, folder / "run.yaml")
+        return Ledger(folder, config)
+
+    @staticmethod
+    def open(folder: Path) -> Ledger:
+        """The run in `folder`; raises UserError where there is none, or one of a newer version."""
+        return Ledger(folder, read_config(folder / "run.yaml"))
+
+    @property
+    def goal(self) -> int:
+        """How many trials the run shall have started in all: as configured, or as a resume extended it."""
+        return int(self._study.user_attrs.get("trials", self.config.trials))
+
+    def extend(self, trials: int) -> None:
+        """Set the goal anew."""
+        self._study.set_user_attr("trials", trials)
+
+    def trial_folder(self, number: int) -> Path:
+        """Where a trial keeps its checkpoint and metrics."""
+        return self.folder / "trials" / str(number)
+
+    def begin(self, genome: Genome, cost: Cost, seed: int, name: str, started: float) -> int:
+        """Record a trial as running, before any work on it; its number."""
+        attributes = {
+            "id": genome.id,
+            "name": name,
+            "genome": canonical_json(genome),
+            "cost": {figure: getattr(cost, figure) for figure in FIGURES},
+            "seed": seed,
+            "started": started,
+        }
+        self._study.add_trial(create_trial(state=TrialState.RUNNING, user_attrs=attributes))
+        number = len(self._study.get_trials(deepcopy=False)) - 1
+        self.trial_folder(number).mkdir(parents=True, exist_ok=True)
+        return number
+
+    def end(self, number: int, state: str, result: Mapping[str, Any]) -> None:
+        """Record how a trial ended: `complete`, `stopped` or `failed`, and its result."""
+        trial = self._frozen(number)
+        self._storage.set_trial_user_attr(trial._trial_id, "result", dict(result))
+        final = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}[state]
+        values = [result["error"], float(trial.user_attrs["cost"][self.config.measure])] if state == "complete" else None
+        self._study.tell(number, values, state=final)
+
+    def trials(self) -> list[LedgerTrial]:
+        """Every trial, by number."""
+        return [_read(trial) for trial in self._study.get_trials(deepcopy=False)]
+
+    def _frozen(self, number: int) -> FrozenTrial:
+        return self._study.get_trials(deepcopy=False)[number]
+
+
+def _read(trial: FrozenTrial) -> LedgerTrial:
+    held = trial.user_attrs
+    return LedgerTrial(
+        number=trial.number,
+        id=held["id"],
+        name=held["name"],
+        state=STATES[trial.state],
+        genome=held["genome"],
+        cost=held["cost"],
+        seed=held["seed"],
+        started=held["started"],
+        result=held.get("result", {}),
+    )

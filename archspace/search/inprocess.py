@@ -1,0 +1,28 @@
+"""Trials one after another in this process: for tests, and where Ray cannot run."""
+
+from __future__ import annotations
+
+import torch
+
+from archspace.data.tasks import Task
+from archspace.search.searcher import Searcher
+from archspace.search.trial import epochs_of
+
+
+def run_in_process(searcher: Searcher, task: Task) -> None:
+    """Run trials until the searcher has no more; Ctrl-C leaves the current one unfinished and raises."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as in a worker: the networks are too small to share among threads
+    try:
+        _run(searcher, task)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _run(searcher: Searcher, task: Task) -> None:
+    while (spec := searcher.ask()) is not None:
+        for metrics in epochs_of(spec, task):
+            if "failed" in metrics:
+                searcher.fail(spec.number, metrics["failed"])
+            elif not searcher.tell(spec.number, metrics):
+                break

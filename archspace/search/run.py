@@ -1,0 +1,178 @@
+"""The life of a run: start and resume."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from filelock import FileLock, Timeout
+
+from archspace.cost import cost_of
+from archspace.data.tasks import load_task
+from archspace.document import Document
+from archspace.errors import BudgetError, UserError
+from archspace.genome import Genome, genome_data
+from archspace.records.config import RunConfig, TaskConfig
+from archspace.records.ledger import Ledger
+from archspace.search.machine import describe, plan_share, versions
+from archspace.search.searcher import Listener, Searcher
+from archspace.seeds import derive
+from archspace.space.budget import Budget
+from archspace.space.file import read_space
+from archspace.space.sampler import sample
+from archspace.space.space import Space
+from archspace.training.recipe import Recipe
+from archspace.units import si
+
+TRIALS_PER_WORKER = 8
+SECONDS = 360.0
+Executor = Literal["ray", "in-process"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a new search shall do; None stands for what fits the machine. `seconds` is wall time."""
+
+    space: Space
+    budget: Budget
+    task: str = "digits"
+    recipe: Recipe = field(default_factory=Recipe)
+    trials: int | None = None
+    seconds: float | None = None
+    name: str | None = None
+    runs: Path = Path("runs")
+    seed: int = 0
+    enqueue: tuple[tuple[str, Genome], ...] = ()
+    concurrency: int | None = None
+    gpus_per_trial: float | None = None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The folder of a run after a start or a resume, and whether it was interrupted from outside."""
+
+    folder: Path
+    interrupted: bool
+
+
+def start(request: Request, listener: Listener, executor: Executor = "ray", address: str | None = None) -> Ended:
+    """Begin a run and carry it on until it has its trials, its time is up, or it is interrupted.
+
+    Raises UserError before anything is written.
+    """
+    _check(request)
+    folder = _new_folder(request)
+    share = plan_share(request.concurrency, request.gpus_per_trial)
+    task = load_task(request.task)
+    limit = request.budget.limits[0]
+    config = RunConfig(
+        name=folder.name,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        space_name=request.space.name,
+        space=dict(request.space.source),
+        budget=request.budget.text,
+        measure=limit.measure,
+        cap=limit.high,
+        target_input=request.space.input,
+        target_classes=request.space.classes,
+        task=TaskConfig(name=task.name, input=task.input, classes=task.classes),
+        recipe=request.recipe,
+        trials=request.trials or TRIALS_PER_WORKER * share.concurrency,
+        seconds=request.seconds or SECONDS,
+        seed=request.seed,
+        concurrency=share.concurrency,
+        gpus_per_trial=share.gpus_per_trial,
+        device=share.device,
+        enqueue=tuple((name, genome_data(genome)) for name, genome in request.enqueue),
+        versions=versions(),
+        machine=describe(),
+    )
+    ledger = Ledger.create(folder, config)
+    return _carry_on(ledger, request.space, config.seconds, listener, executor, address)
+
+
+def resume(
+    folder: Path,
+    listener: Listener,
+    more_trials: int = 0,
+    seconds: float | None = None,
+    executor: Executor = "ray",
+    address: str | None = None,
+) -> Ended:
+    """Go on with a run after a stop or a crash, or extend it by `more_trials`; raises UserError."""
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such run; `archspace runs` lists what there is")
+    ledger = Ledger.open(folder)
+    space = read_space(Document(str(folder / "run.yaml"), ledger.config.space, {}))
+    if more_trials:
+        ledger.extend(max(ledger.goal, len(ledger.trials())) + more_trials)
+    return _carry_on(ledger, space, seconds or ledger.config.seconds, listener, executor, address)
+
+
+def _carry_on(
+    ledger: Ledger, space: Space, seconds: float, listener: Listener, executor: Executor, address: str | None
+) -> Ended:
+    with _only_writer(ledger.folder):
+        searcher = Searcher(ledger, space, ledger.goal, seconds, listener)
+        if executor == "in-process":
+            from archspace.search.inprocess import run_in_process
+
+            try:
+                run_in_process(searcher, load_task(ledger.config.task.name))
+            except KeyboardInterrupt:
+                return Ended(ledger.folder, interrupted=True)
+        elif searcher.unfinished or len(ledger.trials()) < ledger.goal:
+            from archspace.search.runner import run_on_ray
+
+            run_on_ray(searcher, ledger.config.concurrency, ledger.config.gpus_per_trial, address)
+        left = not searcher.exhausted and not searcher.out_of_time
+        return Ended(ledger.folder, interrupted=left and bool(searcher.running))
+
+
+@contextlib.contextmanager
+def _only_writer(folder: Path) -> Iterator[None]:
+    """Refuse a second process that would write the same run; the lock goes with a process that is killed."""
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            yield
+    except Timeout:
+        raise UserError(f"{folder}: another process is working on this run; wait for it or stop it first") from None
+
+
+def _check(request: Request) -> None:
+    if not request.budget.limits:
+        raise BudgetError("a search needs a budget, such as 4GFLOPs")
+    if request.trials is not None and request.trials < 1:
+        raise UserError(f"trials must be at least 1, not {request.trials}")
+    if request.seconds is not None and not 0 < request.seconds < math.inf:
+        raise UserError(f"time must be above zero, not {request.seconds}")
+    sample(request.space, request.budget, 1, derive(request.seed, "check"))
+    for name, genome in request.enqueue:
+        cost = cost_of(genome, request.space.input, request.space.classes)
+        if not request.budget.allows(cost):
+            figures = ", ".join(si(getattr(cost, limit.measure), limit.measure) for limit in request.budget.limits)
+            size = "x".join(str(side) for side in request.space.input)
+            raise BudgetError(f"--enqueue {name}: {figures} at {size} is outside the budget {request.budget}")
+
+
+def _new_folder(request: Request) -> Path:
+    name = request.name or _free_name(request)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        raise UserError(f"run name {name!r}: letters, digits, '.', '_' and '-' only, starting with a letter or digit")
+    folder = request.runs / name
+    if folder.exists():
+        raise UserError(f"run {name!r} exists in {request.runs}; `archspace resume {name}` goes on with it, or take another --name")
+    return folder
+
+
+def _free_name(request: Request) -> str:
+    budget = re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(request.budget.text)).strip("-").lower()
+    base = f"{request.space.name}-{budget}"[:80]
+    taken = {path.name for path in request.runs.glob("*")} if request.runs.is_dir() else set()
+    return next(name for name in (f"{base}-{number}" for number in range(1, 10**6)) if name not in taken)

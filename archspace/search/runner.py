@@ -1,0 +1,143 @@
+"""Ray Tune runs the trials: the only file that imports ray."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import ray
+import torch
+from ray import tune
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher as RaySearcher
+
+from archspace.data.tasks import Task, load_task
+from archspace.search.searcher import Searcher
+from archspace.search.trial import TrialSpec, epochs_of
+from archspace.training.recipe import Recipe
+
+RETRIES = 1
+"""How often a trial whose worker died is tried again before it is recorded as failed."""
+OBJECT_STORE = 100 * 1024**2
+"""Bytes of shared memory for a local Ray; metrics are all that passes through it."""
+
+
+class TrialActor(tune.Trainable):  # type: ignore[misc]  # ray is untyped here
+    """A worker that is kept for one trial after another; a step is one epoch."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Start on a trial."""
+        spec = TrialSpec(**{**config["spec"], "recipe": Recipe.model_validate(config["spec"]["recipe"])})
+        if spec.device == "cpu":
+            torch.set_num_threads(1)
+        self.tasks: dict[str, Task] = getattr(self, "tasks", {})
+        if spec.task not in self.tasks:
+            self.tasks[spec.task] = load_task(spec.task)
+        self.epochs = epochs_of(spec, self.tasks[spec.task])
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Start on the next trial in the same process."""
+        self.setup(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """One epoch; `done` where there is none left."""
+        metrics = next(self.epochs, None)
+        return {"done": True} if metrics is None else metrics | {"done": "failed" in metrics}
+
+
+class AskingSearcher(RaySearcher):  # type: ignore[misc]
+    """Hands the searcher's trials to Ray, and tells it of workers that died."""
+
+    def __init__(self, searcher: Searcher) -> None:
+        super().__init__(metric="error", mode="min")
+        self._search = searcher  # not `searcher`: Ray takes that for a wrapped one
+        self.numbers: dict[str, int] = {}
+
+    def suggest(self, trial_id: str) -> Any:
+        """The next trial's configuration."""
+        spec = self._search.ask()
+        if spec is None:
+            return RaySearcher.FINISHED
+        self.numbers[trial_id] = spec.number
+        return {"spec": asdict(spec) | {"recipe": spec.recipe.model_dump()}}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Record a trial that Ray gave up."""
+        if error:
+            self._search.fail(self.numbers[trial_id], f"its worker process died {RETRIES + 1} times")
+
+    def get_state(self) -> dict[str, Any]:
+        """Nothing for Ray to keep: the ledger is a search's only memory."""
+        return {}
+
+
+class TellingScheduler(FIFOScheduler):  # type: ignore[misc]
+    """Passes every epoch to the searcher, which decides whether the trial goes on."""
+
+    def __init__(self, searcher: Searcher) -> None:
+        super().__init__()
+        self.searcher = searcher
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        """Go on or stop."""
+        number = int(trial.config["spec"]["number"])
+        if "failed" in result:
+            self.searcher.fail(number, result["failed"])
+        elif "error" in result and self.searcher.tell(number, result):
+            return str(TrialScheduler.CONTINUE)
+        return str(TrialScheduler.STOP)
+
+
+def run_on_ray(searcher: Searcher, concurrency: int, gpus_per_trial: float, address: str | None) -> None:
+    """Run trials in parallel until the searcher has no more; Ctrl-C ends the call and leaves trials unfinished."""
+    config = searcher.ledger.config
+    with _ray(concurrency, address), tempfile.TemporaryDirectory(prefix="archspace-") as scratch:
+        resources = {"cpu": 1, **({"gpu": gpus_per_trial} if config.device == "cuda" else {})}
+        tuner = tune.Tuner(
+            tune.with_resources(TrialActor, resources),
+            tune_config=tune.TuneConfig(
+                search_alg=AskingSearcher(searcher),
+                scheduler=TellingScheduler(searcher),
+                num_samples=-1,
+                max_concurrent_trials=concurrency,
+                reuse_actors=True,
+            ),
+            run_config=tune.RunConfig(
+                storage_path=scratch,
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=RETRIES),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            ),
+        )
+        tuner.fit()
+
+
+@contextlib.contextmanager
+def _ray(concurrency: int, address: str | None) -> Iterator[None]:
+    """A local Ray for the time of a search, or a connection to a cluster; nothing of it reaches stdout."""
+    quiet = {
+        "RAY_AIR_NEW_OUTPUT": "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+        "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    }
+    before = {name: os.environ.get(name) for name in quiet}
+    os.environ.update(quiet)
+    local: dict[str, Any] = {"num_cpus": concurrency, "object_store_memory": OBJECT_STORE, "include_dashboard": False}
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL, **({} if address else local))
+            logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+            yield
+    finally:
+        ray.shutdown()
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)

@@ -1,0 +1,152 @@
+"""The searcher: which trial comes next, whether it goes on, how it ended; the ledger is its only memory."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from archspace.cost import cost_of
+from archspace.genome import Genome
+from archspace.genomefile import genome_from_data
+from archspace.records.ledger import Ledger
+from archspace.records.metrics import read_metrics
+from archspace.search.rungs import Standing, goes_on
+from archspace.search.sampler import STARTUP, Result, propose
+from archspace.search.trial import TrialSpec
+from archspace.seeds import derive
+from archspace.space.budget import parse_budget
+from archspace.space.space import Space, values_of
+
+Listener = Callable[["Searcher"], None]
+
+
+class Searcher:
+    """Ask it for trials and tell it what they give; executors (Ray, in process) do nothing else.
+
+    `trials` is how many trials the run shall start in all, `seconds` how long it may go on from now (infinity for no
+    limit). A trial that is unfinished in the ledger is handed out again before anything new.
+    """
+
+    def __init__(self, ledger: Ledger, space: Space, trials: int, seconds: float, listener: Listener) -> None:
+        self.ledger, self.space, self.trials, self.listener = ledger, space, trials, listener
+        self.budget = parse_budget(ledger.config.budget)
+        self.rungs: dict[int, dict[int, Standing]] = defaultdict(dict)
+        self.running: dict[int, TrialSpec] = {}
+        self.curves: dict[int, dict[int, dict[str, Any]]] = defaultdict(dict)
+        self.exhausted = False
+        known = ledger.trials()
+        self.unfinished = [trial for trial in known if trial.state == "unfinished"]
+        for trial in known:
+            for metrics in read_metrics(ledger.trial_folder(trial.number)):
+                self._note(trial.number, trial.cost[ledger.config.measure], metrics)
+        elapsed = max((metrics["at"] for curve in self.curves.values() for metrics in curve.values()), default=0.0)
+        self.zero = time.time() - elapsed
+        self.deadline = time.time() + seconds
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the time limit has passed: no trial and no epoch is begun after it."""
+        return time.time() >= self.deadline
+
+    def ask(self) -> TrialSpec | None:
+        """The next trial, recorded as running, or None where none is left or the time is up."""
+        if self.out_of_time:
+            return None
+        if self.unfinished:
+            trial = self.unfinished.pop(0)
+            return self._hand_out(trial.number, genome_from_data(json.loads(trial.genome)), trial.seed)
+        known = self.ledger.trials()
+        if len(known) >= self.trials:
+            self.exhausted = True
+            return None
+        found = self._next_genome(len(known), {trial.id for trial in known})
+        if found is None:
+            self.exhausted = True
+            return None
+        genome, name = found
+        cost = cost_of(genome, self.space.input, self.space.classes)
+        if not self.budget.allows(cost):
+            raise AssertionError(f"genome {genome.id} is outside the budget {self.budget}")
+        seed = derive(self.ledger.config.seed, genome.id, 0)
+        number = self.ledger.begin(genome, cost, seed, name, time.time() - self.zero)
+        return self._hand_out(number, genome, seed)
+
+    def tell(self, number: int, metrics: dict[str, Any]) -> bool:
+        """Take in one epoch; whether the trial goes on. Ends it in the ledger where it does not."""
+        recipe, trial = self.ledger.config.recipe, self.ledger.trials()[number]
+        epoch = int(metrics["epoch"])
+        standing = self._note(number, trial.cost[self.ledger.config.measure], metrics)
+        if epoch == recipe.epochs:
+            self._end(number, "complete", "")
+        elif epoch in recipe.rungs and not goes_on(standing, self.rungs[epoch].values()):
+            self._end(number, "stopped", f"weaker than others after {epoch} epoch{'s' * (epoch > 1)}")
+        elif self.out_of_time:
+            self.running.pop(number, None)  # stays unfinished in the ledger: a resume goes on from its checkpoint
+        self.listener(self)
+        return number in self.running
+
+    def fail(self, number: int, reason: str) -> None:
+        """Record that a trial failed, and why."""
+        if number in self.running:
+            self._end(number, "failed", reason)
+            self.listener(self)
+
+    def _hand_out(self, number: int, genome: Genome, seed: int) -> TrialSpec | None:
+        """The trial's spec; one whose last epoch is on record already only lacks its end, which it gets here."""
+        config = self.ledger.config
+        data = json.loads(self.ledger.trials()[number].genome)
+        folder = self.ledger.trial_folder(number)
+        folder.mkdir(parents=True, exist_ok=True)
+        spec = TrialSpec(
+            number, data, seed, config.task.name, config.recipe, config.device, str(folder.resolve()), self.zero
+        )
+        self.running[number] = spec
+        if config.recipe.epochs in self.curves[number]:
+            self.tell(number, self.curves[number][config.recipe.epochs])
+            return self.ask()
+        self.listener(self)
+        return spec
+
+    def _next_genome(self, number: int, tried: set[str]) -> tuple[Genome, str] | None:
+        for name, data in self.ledger.config.enqueue:
+            genome = genome_from_data(data)
+            if genome.id not in tried:
+                return genome, name
+        found = propose(self.space, self.budget, self._results(), tried, number, self.ledger.config.seed)
+        return None if found is None else (found.genome, "")
+
+    def _results(self) -> list[Result]:
+        """What the sampler learns from: the highest rung with enough results, trials that were stopped included."""
+        for epoch in reversed(self.ledger.config.recipe.rungs):
+            results: list[Result] = []
+            for trial in self.ledger.trials():
+                standing = self.rungs[epoch].get(trial.number)
+                values = values_of(self.space, genome_from_data(json.loads(trial.genome))) if standing else None
+                if standing and values is not None:
+                    results.append(Result(values, standing.error, standing.cost))
+            if len(results) >= STARTUP:
+                return results
+        return []
+
+    def _note(self, number: int, cost: int, metrics: dict[str, Any]) -> Standing:
+        standing = Standing(number, metrics["error"], metrics["cross_entropy"], cost)
+        self.curves[number][int(metrics["epoch"])] = metrics
+        self.rungs[int(metrics["epoch"])][number] = standing
+        return standing
+
+    def _end(self, number: int, state: str, reason: str) -> None:
+        curve = self.curves[number]
+        last = curve[max(curve)] if curve else {}
+        result = {
+            "reason": reason,
+            "epochs": len(curve),
+            "error": last.get("error"),
+            "cross_entropy": last.get("cross_entropy"),
+            "seconds": sum(metrics["seconds"] for metrics in curve.values()),
+            "finished": time.time() - self.zero,
+        }
+        self.ledger.end(number, state, result)
+        self.running.pop(number, None)

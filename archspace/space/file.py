@@ -1,0 +1,123 @@
+"""Space files: YAML that a person can read, checked down to line and column."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from archspace.document import Document, Mistakes, read_file, unknown_key
+from archspace.errors import BudgetError, GenomeError, UserError
+from archspace.genome import Genome, Head, Shape, Stem, Survival
+from archspace.space.budget import Budget, parse_budget
+from archspace.space.sampler import reachable
+from archspace.space.space import Gene, Slot, Slots, Space
+from archspace.space.stages import read_stages
+from archspace.space.values import read_value
+
+
+class _Target(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    input: Shape
+    classes: Annotated[int, Field(ge=2)]
+
+
+class _SpaceFile(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    name: str | None = None
+    about: str = ""
+    target: _Target
+    stem: dict[str, Any] = Field(default_factory=dict)
+    stages: dict[str, Any]
+    head: dict[str, Any] = Field(default_factory=dict)
+    survival: dict[str, Any] = Field(default_factory=dict)
+    initialisation: Any = None
+    limits: list[str] = Field(default_factory=list)
+
+
+def load_space(name: str | Path) -> Space:
+    """The space in a file, or the shipped one of this name, with or without `.yaml`; raises UserError."""
+    path = Path(name)
+    if path.is_file():
+        return read_space(read_file(path))
+    for folder in _shipped_folders():
+        shipped = folder / (path.name if path.suffix else f"{path.name}.yaml")
+        if path.name == str(name) and shipped.is_file():
+            return read_space(read_file(shipped))
+    shipped_names = ", ".join(shipped_spaces())
+    raise UserError(f"space {str(name)!r}: no such file, and no shipped space of that name; shipped are {shipped_names}")
+
+
+def shipped_spaces() -> tuple[str, ...]:
+    """Names of the spaces that come with archspace."""
+    return tuple(sorted({path.stem for folder in _shipped_folders() for path in folder.glob("*.yaml")}))
+
+
+def read_space(document: Document) -> Space:
+    """The space that a document describes; raises UserError with every mistake at its line and column."""
+    mistakes = Mistakes(document)
+    file = mistakes.check(_SpaceFile)
+    if file is None:
+        mistakes.raise_if_any()
+        raise UserError(f"{document.source}: cannot be read")
+    genes: list[Gene] = []
+    stages = read_stages(file.stages, mistakes, genes)
+    space = Space(
+        name=file.name or Path(document.source).stem,
+        about=file.about.strip(),
+        input=file.target.input,
+        classes=file.target.classes,
+        genes=(),
+        stages=stages,
+        stem=_section("stem", Stem, mistakes, genes),
+        head=_section("head", Head, mistakes, genes),
+        survival=_section("survival", Survival, mistakes, genes),
+        initialisation=_section("", Genome, mistakes, genes)["initialisation"],
+        limits=_limits(file.limits, mistakes),
+        source=document.data,
+    )
+    mistakes.raise_if_any()
+    space = dataclasses.replace(space, genes=tuple(genes))
+    try:
+        reachable(space, "flops")
+    except GenomeError as error:
+        mistakes.add(("stages",), str(error))
+    mistakes.raise_if_any()
+    return space
+
+
+def _section(name: str, kind: type[Stem | Head | Survival | Genome], mistakes: Mistakes, genes: list[Gene]) -> Slots:
+    """Slots for the fields of a part of the genome: those given in the section `name`, the defaults for the rest."""
+    given: dict[str, Any] = mistakes.document.data.get(name, {}) if name else mistakes.document.data
+    hints = get_type_hints(kind)
+    fields = {item.name: item.default for item in dataclasses.fields(kind) if item.default is not dataclasses.MISSING}
+    slots: dict[str, Slot] = {}
+    for field, default in fields.items():
+        place = (name, field) if name else (field,)
+        called = ".".join(place)
+        slots[field] = (
+            read_value(given[field], hints[field], place, called, mistakes, genes) if field in given else Slot(default)
+        )
+    for key in given if name else ():
+        if key not in fields:
+            mistakes.add((name, key), unknown_key(key, fields))
+    return slots
+
+
+def _limits(texts: list[str], mistakes: Mistakes) -> Budget:
+    good: list[str] = []
+    for index, text in enumerate(texts):
+        try:
+            parse_budget((text,))
+            good.append(text)
+        except BudgetError as error:
+            mistakes.add(("limits", index), str(error))
+    return parse_budget(good) if good else Budget()
+
+
+def _shipped_folders() -> list[Path]:
+    """Beside the package in a checkout, inside it in a wheel."""
+    package = Path(__file__).parent.parent
+    return [package / "search_spaces", package.parent / "search_spaces"]

@@ -1,0 +1,101 @@
+"""The `stages` section of a space file: how many there are, and what their blocks may be."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from itertools import product
+from typing import Any, get_type_hints
+
+from archspace.blocks.registry import Family, family
+from archspace.document import Mistakes, unknown_key
+from archspace.errors import GenomeError
+from archspace.space.space import Gene, Slot, Slots
+from archspace.space.values import read_stage_values
+
+COMMON = {"block": str, "depth": int, "width": int, "stride": int}
+MOST_STAGES = 16
+MOST_SETTINGS = 20_000
+"""Settings of one stage that are tried for genes that do not fit together."""
+
+
+def read_stages(section: dict[str, Any], mistakes: Mistakes, genes: list[Gene]) -> tuple[Slots, ...]:
+    """One mapping of slots per stage; what varies is added to `genes`, what is wrong to `mistakes`."""
+    number = section.get("number")
+    if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= MOST_STAGES:
+        mistakes.add(("stages", *(["number"] if "number" in section else [])), f"number: how many stages, 1 to {MOST_STAGES}")
+        return ()
+    kinds = _families(section, number, mistakes)
+    if len(kinds) != number:
+        return ()
+    hints = COMMON | {name: hint for kind in kinds for name, hint in _hints(kind).items()}
+    given = {"stride": [1] + [2] * (number - 1)} | {name: spec for name, spec in section.items() if name != "number"}
+    columns: dict[str, list[Slot]] = {}
+    for name, spec in given.items():
+        if name not in hints:
+            mistakes.add(("stages", name), unknown_key(name, ["number", *hints]))
+            continue
+        columns[name] = read_stage_values(spec, hints[name], ("stages", name), name, number, mistakes, genes)
+    for name in _missing(kinds, columns):
+        mistakes.add(("stages",), f"missing key {name!r}")
+    if mistakes:
+        return ()
+    stages = tuple(
+        {name: column[index] for name, column in columns.items() if name in COMMON or name in _hints(kind)}
+        for index, kind in enumerate(kinds)
+    )
+    _check_fit(stages, kinds, genes, mistakes)
+    return stages
+
+
+def _families(section: dict[str, Any], number: int, mistakes: Mistakes) -> list[Family]:
+    blocks = section.get("block")
+    if blocks is None:
+        mistakes.add(("stages",), "missing key 'block'")
+        return []
+    listed = isinstance(blocks, list)
+    names = blocks if listed else [blocks] * number
+    kinds: list[Family] = []
+    for index, name in enumerate(names):
+        place = ("stages", "block", index) if listed else ("stages", "block")
+        try:
+            if not isinstance(name, str):
+                raise GenomeError("expected the name of a block, or a list with one name per stage")
+            kinds.append(family(name))
+        except GenomeError as error:
+            mistakes.add(place, str(error))
+    if listed and len(names) != number:
+        mistakes.add(("stages", "block"), f"expected one block per stage ({number}), found {len(names)}")
+    return kinds
+
+
+def _hints(kind: Family) -> dict[str, Any]:
+    return get_type_hints(kind.genes) | dict.fromkeys(kind.rules, float)
+
+
+def _missing(kinds: Iterable[Family], columns: dict[str, list[Slot]]) -> list[str]:
+    """Keys without which no stage can be built: the common ones, and genes without a default or a rule given."""
+    needed = ["depth", "width"]
+    for kind in kinds:
+        if not any(rule in columns for rule in kind.rules):
+            needed += [item.name for item in dataclasses.fields(kind.genes) if item.default is dataclasses.MISSING]
+    return [name for name in dict.fromkeys(needed) if name not in columns]
+
+
+def _check_fit(stages: tuple[Slots, ...], kinds: list[Family], genes: list[Gene], mistakes: Mistakes) -> None:
+    """Try the genes of every stage together, so that a space holds no genome that cannot be built."""
+    options = {gene.name: gene.values for gene in genes}
+    for number, (slots, kind) in enumerate(zip(stages, kinds, strict=True), start=1):
+        names = [name for name in slots if name == "width" or name not in COMMON]
+        used = list(dict.fromkeys(slots[name].gene for name in names if slots[name].gene is not None))
+        for count, setting in enumerate(product(*(options[str(gene)] for gene in used))):
+            values = {str(gene): value for gene, value in zip(used, setting, strict=True)}
+            fields = {name: slots[name].resolve(values) for name in names}
+            width = fields.pop("width")
+            try:
+                kind.genes(**kind.resolve(fields, int(width)))
+            except GenomeError as error:
+                mistakes.add(("stages", "width"), f"stage {number}: {error}")
+                break
+            if count > MOST_SETTINGS:
+                break
