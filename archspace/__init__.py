@@ -1,1 +1,44 @@
-"""archspace: explore convolutional network design spaces."""
+"""archspace: explore convolutional network design spaces within an exact budget."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from archspace.api import build, cost, load_genome, load_space, open_run, resume, sample, search
+    from archspace.errors import BudgetError, GenomeError, RunFailed, UserError
+    from archspace.genome import Genome, Stage
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "archspace.api": ("build", "cost", "load_genome", "load_space", "open_run", "resume", "sample", "search"),
+    "archspace.errors": ("BudgetError", "GenomeError", "RunFailed", "UserError"),
+    "archspace.genome": ("Genome", "Stage"),
+}
+
+__all__ = [
+    "BudgetError",
+    "Genome",
+    "GenomeError",
+    "RunFailed",
+    "Stage",
+    "UserError",
+    "build",
+    "cost",
+    "load_genome",
+    "load_space",
+    "open_run",
+    "resume",
+    "sample",
+    "search",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for, so that importing archspace costs nothing."""
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(home), name)
+    raise AttributeError(f"module 'archspace' has no attribute {name!r}")

@@ -17,5 +17,5 @@ class BudgetError(UserError):
     """A budget that cannot be read, or that a space cannot meet."""
 
 
-class RunFailed(Exception):
+class RunFailed(Exception):  # noqa: N818
     """A run that started and could not do its job."""

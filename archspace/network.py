@@ -25,11 +25,13 @@ class Network(nn.Module):
 
 def build(blueprint: Blueprint, generator: torch.Generator | None = None) -> Network:
     """The network of a blueprint, on the CPU in float32, its weights drawn from `generator` (torch's own if None)."""
-    network = Network(
-        blueprint.stem.bind(in_channels=blueprint.input[0]).build(),
-        nn.Sequential(*(_build_stage(stage) for stage in blueprint.stages)),
-        blueprint.head.bind(num_classes=blueprint.classes).build(),
-    )
+    # torch's constructors fill weights from the global generator, only for them to be drawn anew below.
+    with torch.random.fork_rng(devices=[]):
+        network = Network(
+            blueprint.stem.bind(in_channels=blueprint.input[0]).build(),
+            nn.Sequential(*(_build_stage(stage) for stage in blueprint.stages)),
+            blueprint.head.bind(num_classes=blueprint.classes).build(),
+        )
     INITIALISATIONS[blueprint.initialisation][0](network, generator)
     return network
 

@@ -66,7 +66,9 @@ def write_config(config: RunConfig, path: Path) -> None:
     text = io.StringIO()
     yaml = YAML()
     yaml.dump(config.model_dump(mode="json"), text)
-    path.write_text(text.getvalue(), encoding="utf-8")
+    part = path.with_name(path.name + ".part")
+    part.write_text(text.getvalue(), encoding="utf-8")
+    part.replace(path)
 
 
 def read_config(path: Path) -> RunConfig:
@@ -81,7 +83,9 @@ def read_config(path: Path) -> RunConfig:
     if not isinstance(found, int):
         raise UserError(f"{path}: not a run's configuration: it names no format")
     if found > FORMAT:
-        raise UserError(f"{path}: written by a newer archspace (format {found}, this one reads {FORMAT}); upgrade archspace")
+        raise UserError(
+            f"{path}: written by a newer archspace (format {found}, this one reads {FORMAT}); upgrade archspace"
+        )
     try:
         return RunConfig.model_validate(data)
     except ValidationError as error:

@@ -67,8 +67,12 @@ class Ledger:
 
     @staticmethod
     def create(folder: Path, config: RunConfig) -> Ledger:
-        """A new run in `folder`, which must not exist yet."""
-        (folder / "trials").mkdir(parents=True)
+        """A new run in `folder`, which must not exist yet; raises UserError where it cannot be made."""
+        try:
+            folder.mkdir(parents=True)
+            (folder / "trials").mkdir()
+        except OSError as error:
+            raise UserError(f"{folder}: cannot be made: {error.strerror}; take another name or folder") from None
         write_config(config, folder / "run.yaml")
         return Ledger(folder, config)
 
@@ -110,7 +114,8 @@ class Ledger:
         trial = self._frozen(number)
         self._storage.set_trial_user_attr(trial._trial_id, "result", dict(result))
         final = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}[state]
-        values = [result["error"], float(trial.user_attrs["cost"][self.config.measure])] if state == "complete" else None
+        cost = float(trial.user_attrs["cost"][self.config.measure])
+        values = [result["error"], cost] if state == "complete" else None
         self._study.tell(number, values, state=final)
 
     def trials(self) -> list[LedgerTrial]:

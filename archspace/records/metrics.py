@@ -22,7 +22,7 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     """The epochs on record, first to last; what a crash tore off is left out."""
     try:
         text = (folder / FILE).read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return []
     epochs: list[dict[str, Any]] = []
     for line in text.splitlines():

@@ -13,11 +13,9 @@ if TYPE_CHECKING:
     from archspace.records.ledger import Ledger, LedgerTrial
 
 NAN = float("nan")
-TRIAL_COLUMNS = (
-    "number id name state reason epochs error cross_entropy layers params macs flops acts seed seconds started "
-    "finished genome"
-).split()
-CURVE_COLUMNS = "number epoch train_loss error cross_entropy seconds at".split()
+TRIAL_COLUMNS = ["number", "id", "name", "state", "reason", "epochs", "error", "cross_entropy"]
+TRIAL_COLUMNS += ["layers", "params", "macs", "flops", "acts", "seed", "seconds", "started", "finished", "genome"]
+CURVE_COLUMNS = ["number", "epoch", "train_loss", "error", "cross_entropy", "seconds", "at"]
 
 
 def runs_in(folder: Path) -> list[Path]:

@@ -33,6 +33,8 @@ def plan_share(concurrency: int | None, gpus_per_trial: float | None) -> Share:
     import torch
 
     gpus = torch.cuda.device_count()
+    if gpus_per_trial is not None and gpus_per_trial < 0:
+        raise UserError(f"--gpus-per-trial {gpus_per_trial:g}: must be at least 0")
     if gpus_per_trial is not None and gpus_per_trial > gpus:
         raise UserError(f"--gpus-per-trial {gpus_per_trial:g}: this machine has {gpus} GPUs")
     share = (GPU_SHARE if gpus else 0.0) if gpus_per_trial is None else gpus_per_trial

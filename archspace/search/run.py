@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import re
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ from archspace.space.file import read_space
 from archspace.space.sampler import sample
 from archspace.space.space import Space
 from archspace.training.recipe import Recipe
-from archspace.units import si
+from archspace.units import UNITS, si
 
 TRIALS_PER_WORKER = 8
 SECONDS = 360.0
@@ -94,7 +95,8 @@ def start(request: Request, listener: Listener, executor: Executor = "ray", addr
         machine=describe(),
     )
     ledger = Ledger.create(folder, config)
-    return _carry_on(ledger, request.space, config.seconds, listener, executor, address)
+    with _only_writer(folder):
+        return _carry_on(ledger, request.space, config.seconds, listener, executor, address)
 
 
 def resume(
@@ -110,29 +112,30 @@ def resume(
         raise UserError(f"{folder}: no such run; `archspace runs` lists what there is")
     ledger = Ledger.open(folder)
     space = read_space(Document(str(folder / "run.yaml"), ledger.config.space, {}))
-    if more_trials:
-        ledger.extend(max(ledger.goal, len(ledger.trials())) + more_trials)
-    return _carry_on(ledger, space, seconds or ledger.config.seconds, listener, executor, address)
+    space = dataclasses.replace(space, name=ledger.config.space_name)
+    with _only_writer(folder):
+        if more_trials:
+            ledger.extend(max(ledger.goal, len(ledger.trials())) + more_trials)
+        return _carry_on(ledger, space, seconds or ledger.config.seconds, listener, executor, address)
 
 
 def _carry_on(
     ledger: Ledger, space: Space, seconds: float, listener: Listener, executor: Executor, address: str | None
 ) -> Ended:
-    with _only_writer(ledger.folder):
-        searcher = Searcher(ledger, space, ledger.goal, seconds, listener)
-        if executor == "in-process":
-            from archspace.search.inprocess import run_in_process
+    searcher = Searcher(ledger, space, ledger.goal, seconds, listener)
+    if executor == "in-process":
+        from archspace.search.inprocess import run_in_process
 
-            try:
-                run_in_process(searcher, load_task(ledger.config.task.name))
-            except KeyboardInterrupt:
-                return Ended(ledger.folder, interrupted=True)
-        elif searcher.unfinished or len(ledger.trials()) < ledger.goal:
-            from archspace.search.runner import run_on_ray
+        try:
+            run_in_process(searcher, load_task(ledger.config.task.name))
+        except KeyboardInterrupt:
+            return Ended(ledger.folder, interrupted=True)
+    elif searcher.unfinished or len(ledger.trials()) < ledger.goal:
+        from archspace.search.runner import run_on_ray
 
-            run_on_ray(searcher, ledger.config.concurrency, ledger.config.gpus_per_trial, address)
-        left = not searcher.exhausted and not searcher.out_of_time
-        return Ended(ledger.folder, interrupted=left and bool(searcher.running))
+        run_on_ray(searcher, ledger.config.concurrency, ledger.config.gpus_per_trial, address)
+    left = not searcher.exhausted and not searcher.out_of_time
+    return Ended(ledger.folder, interrupted=left and bool(searcher.running))
 
 
 @contextlib.contextmanager
@@ -156,9 +159,10 @@ def _check(request: Request) -> None:
     for name, genome in request.enqueue:
         cost = cost_of(genome, request.space.input, request.space.classes)
         if not request.budget.allows(cost):
-            figures = ", ".join(si(getattr(cost, limit.measure), limit.measure) for limit in request.budget.limits)
+            measures = [limit.measure for limit in request.budget.limits]
+            figures = ", ".join(si(getattr(cost, measure), UNITS[measure]) for measure in measures)
             size = "x".join(str(side) for side in request.space.input)
-            raise BudgetError(f"--enqueue {name}: {figures} at {size} is outside the budget {request.budget}")
+            raise BudgetError(f"--enqueue {name}: {figures} at {size} is outside the budget {request.budget}; raise the budget or leave it out")
 
 
 def _new_folder(request: Request) -> Path:
@@ -167,12 +171,14 @@ def _new_folder(request: Request) -> Path:
         raise UserError(f"run name {name!r}: letters, digits, '.', '_' and '-' only, starting with a letter or digit")
     folder = request.runs / name
     if folder.exists():
-        raise UserError(f"run {name!r} exists in {request.runs}; `archspace resume {name}` goes on with it, or take another --name")
+        raise UserError(
+            f"run {name!r} exists in {request.runs}; `archspace resume {name}` goes on with it, or take another --name"
+        )
     return folder
 
 
 def _free_name(request: Request) -> str:
-    budget = re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(request.budget.text)).strip("-").lower()
-    base = f"{request.space.name}-{budget}"[:80]
+    words = "-".join((request.space.name, *request.budget.text))
+    base = re.sub(r"[^A-Za-z0-9.]+", "-", words)[:80].strip("-.").lower()
     taken = {path.name for path in request.runs.glob("*")} if request.runs.is_dir() else set()
     return next(name for name in (f"{base}-{number}" for number in range(1, 10**6)) if name not in taken)

@@ -57,7 +57,7 @@ class Searcher:
             return None
         if self.unfinished:
             trial = self.unfinished.pop(0)
-            return self._hand_out(trial.number, genome_from_data(json.loads(trial.genome)), trial.seed)
+            return self._hand_out(trial.number, trial.seed)
         known = self.ledger.trials()
         if len(known) >= self.trials:
             self.exhausted = True
@@ -72,7 +72,7 @@ class Searcher:
             raise AssertionError(f"genome {genome.id} is outside the budget {self.budget}")
         seed = derive(self.ledger.config.seed, genome.id, 0)
         number = self.ledger.begin(genome, cost, seed, name, time.time() - self.zero)
-        return self._hand_out(number, genome, seed)
+        return self._hand_out(number, seed)
 
     def tell(self, number: int, metrics: dict[str, Any]) -> bool:
         """Take in one epoch; whether the trial goes on. Ends it in the ledger where it does not."""
@@ -94,8 +94,11 @@ class Searcher:
             self._end(number, "failed", reason)
             self.listener(self)
 
-    def _hand_out(self, number: int, genome: Genome, seed: int) -> TrialSpec | None:
-        """The trial's spec; one whose last epoch is on record already only lacks its end, which it gets here."""
+    def _hand_out(self, number: int, seed: int) -> TrialSpec | None:
+        """The trial's spec, or the next one's where its last epoch on record is a rung that it does not pass.
+
+        A crash may come between an epoch and the decision at its rung, that on the last epoch included.
+        """
         config = self.ledger.config
         data = json.loads(self.ledger.trials()[number].genome)
         folder = self.ledger.trial_folder(number)
@@ -104,8 +107,8 @@ class Searcher:
             number, data, seed, config.task.name, config.recipe, config.device, str(folder.resolve()), self.zero
         )
         self.running[number] = spec
-        if config.recipe.epochs in self.curves[number]:
-            self.tell(number, self.curves[number][config.recipe.epochs])
+        done = max(self.curves[number], default=0)
+        if done in config.recipe.rungs and not self.tell(number, self.curves[number][done]):
             return self.ask()
         self.listener(self)
         return spec

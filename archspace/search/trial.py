@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import traceback
 from collections.abc import Iterator
@@ -45,8 +46,9 @@ def epochs_of(spec: TrialSpec, task: Task) -> Iterator[dict[str, Any]]:
     folder = Path(spec.folder)
     try:
         yield from _epochs(spec, task, folder)
-    except Exception as error:  # noqa: BLE001  # a failing trial must not end the search
-        (folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
+    except Exception as error:  # a failing trial must not end the search
+        with contextlib.suppress(OSError):  # the disk may be what failed
+            (folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
         yield {"failed": reason_for(error)}
 
 

@@ -91,4 +91,6 @@ def _parse_limit(word: str) -> Limit:
         raise BudgetError(f"budget {word!r}: must be above zero")
     if share >= 1:
         raise BudgetError(f"budget {word!r}: a band of {match['band']} % reaches zero; use a cap instead")
+    if low > high:
+        raise BudgetError(f"budget {word!r}: no whole number lies in this band; widen it")
     return Limit(UNITS[match["unit"].lower()], low if match["band"] else 0, high)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
+from pathlib import Path as File
 from typing import Annotated, Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from archspace.document import Document, Mistakes, read_file, unknown_key
+from archspace.document import Document, Mistakes, Path, read_file, unknown_key
 from archspace.errors import BudgetError, GenomeError, UserError
 from archspace.genome import Genome, Head, Shape, Stem, Survival
 from archspace.space.budget import Budget, parse_budget
@@ -37,17 +37,17 @@ class _SpaceFile(BaseModel):
     limits: list[str] = Field(default_factory=list)
 
 
-def load_space(name: str | Path) -> Space:
+def load_space(name: str | File) -> Space:
     """The space in a file, or the shipped one of this name, with or without `.yaml`; raises UserError."""
-    path = Path(name)
+    path = File(name)
     if path.is_file():
         return read_space(read_file(path))
     for folder in _shipped_folders():
-        shipped = folder / (path.name if path.suffix else f"{path.name}.yaml")
-        if path.name == str(name) and shipped.is_file():
-            return read_space(read_file(shipped))
-    shipped_names = ", ".join(shipped_spaces())
-    raise UserError(f"space {str(name)!r}: no such file, and no shipped space of that name; shipped are {shipped_names}")
+        file = folder / (path.name if path.suffix else f"{path.name}.yaml")
+        if path.name == str(name) and file.is_file():
+            return read_space(read_file(file))
+    shipped = ", ".join(shipped_spaces())
+    raise UserError(f"space {str(name)!r}: no such file, and no shipped space of that name; shipped are {shipped}")
 
 
 def shipped_spaces() -> tuple[str, ...]:
@@ -65,7 +65,7 @@ def read_space(document: Document) -> Space:
     genes: list[Gene] = []
     stages = read_stages(file.stages, mistakes, genes)
     space = Space(
-        name=file.name or Path(document.source).stem,
+        name=file.name or File(document.source).stem,
         about=file.about.strip(),
         input=file.target.input,
         classes=file.target.classes,
@@ -97,13 +97,29 @@ def _section(name: str, kind: type[Stem | Head | Survival | Genome], mistakes: M
     for field, default in fields.items():
         place = (name, field) if name else (field,)
         called = ".".join(place)
-        slots[field] = (
-            read_value(given[field], hints[field], place, called, mistakes, genes) if field in given else Slot(default)
-        )
+        slots[field] = Slot(default)
+        if field in given:
+            slots[field] = read_value(given[field], hints[field], place, called, mistakes, genes)
+            _check_values(slots[field], kind, place, mistakes, genes)
     for key in given if name else ():
         if key not in fields:
             mistakes.add((name, key), unknown_key(key, fields))
     return slots
+
+
+def _check_values(
+    slot: Slot, kind: type[Stem | Head | Survival | Genome], place: Path, mistakes: Mistakes, genes: list[Gene]
+) -> None:
+    """Refuse values that a part of the genome does not take, such as a survival above 1."""
+    values = [value for gene in genes if gene.name == slot.gene for value in gene.values]
+    for value in values if slot.gene else [slot.value]:
+        if value is None or kind is Genome:
+            return
+        try:
+            kind(**{str(place[-1]): value})  # type: ignore[arg-type]  # the value has the field's type
+        except GenomeError as error:
+            mistakes.add(place, str(error))
+            return
 
 
 def _limits(texts: list[str], mistakes: Mistakes) -> Budget:
@@ -117,7 +133,7 @@ def _limits(texts: list[str], mistakes: Mistakes) -> Budget:
     return parse_budget(good) if good else Budget()
 
 
-def _shipped_folders() -> list[Path]:
+def _shipped_folders() -> list[File]:
     """Beside the package in a checkout, inside it in a wheel."""
-    package = Path(__file__).parent.parent
+    package = File(__file__).parent.parent
     return [package / "search_spaces", package.parent / "search_spaces"]

@@ -12,7 +12,7 @@ from archspace.errors import BudgetError, GenomeError
 from archspace.genome import Genome
 from archspace.space.budget import Budget, combined
 from archspace.space.space import Gene, Space, Value, Values, genome_of
-from archspace.units import si
+from archspace.units import UNITS, si
 
 ATTEMPTS = 500
 """Draws that may miss a narrow band before it is called out of reach."""
@@ -111,6 +111,8 @@ def reachable(space: Space, measure: str) -> tuple[int, int]:
             if corner is not None:
                 ends.append(getattr(corner.cost, measure))
     if not ends:
+        cheapest = {gene.name: gene.values[0] for gene in space.genes}
+        cost_of(genome_of(space, cheapest), space.input, space.classes)  # raises, with the reason
         raise GenomeError(f"space {space.name}: no network can be built at its corners")
     return min(ends), max(ends)
 
@@ -121,7 +123,8 @@ def out_of_reach(space: Space, limits: Budget) -> str:
     ranges = []
     for limit in limits.limits:
         low, high = reachable(space, limit.measure)
-        ranges.append(f"{si(low, limit.measure)} to {si(high, limit.measure)}")
+        unit = UNITS[limit.measure]
+        ranges.append(f"{si(low, unit)} to {si(high, unit)}")
     return (
         f"budget {limits}: no genome of space {space.name} was found within it; the space reaches "
         f"{' and '.join(ranges)} (at {size}, {space.classes} classes)"

@@ -57,7 +57,9 @@ class Slot:
 
     def inverse(self, value: Value) -> Value:
         """The gene's value that gives `value`."""
-        return value // self.factor if isinstance(value, int) and self.factor != 1 else value
+        if isinstance(value, str) or self.factor == 1:
+            return value
+        return value // self.factor if isinstance(value, int) else value / self.factor
 
 
 Slots = Mapping[str, Slot]
@@ -109,6 +111,7 @@ def values_of(space: Space, genome: Genome) -> dict[str, Value] | None:
         held = {"block": stage.block, "depth": stage.depth, "width": stage.width, "stride": stage.stride}
         _collect(slots, {**vars(stage.genes), **family(stage.block).rules_of(stage.genes, stage.width), **held}, found)
     _collect(space.stem, vars(genome.stem), found)
+    _collect(space.head, vars(genome.head), found)
     _collect(space.survival, vars(genome.survival), found)
     _collect({"initialisation": space.initialisation}, {"initialisation": genome.initialisation}, found)
     if any(gene.name not in found or found[gene.name] not in gene.values for gene in space.genes):

@@ -10,6 +10,7 @@ from typing import Any, get_type_hints
 from archspace.blocks.registry import Family, family
 from archspace.document import Mistakes, unknown_key
 from archspace.errors import GenomeError
+from archspace.plainwords import found
 from archspace.space.space import Gene, Slot, Slots
 from archspace.space.values import read_stage_values
 
@@ -22,8 +23,11 @@ MOST_SETTINGS = 20_000
 def read_stages(section: dict[str, Any], mistakes: Mistakes, genes: list[Gene]) -> tuple[Slots, ...]:
     """One mapping of slots per stage; what varies is added to `genes`, what is wrong to `mistakes`."""
     number = section.get("number")
+    if "number" not in section:
+        mistakes.add(("stages",), f"missing key 'number': how many stages, 1 to {MOST_STAGES}")
+        return ()
     if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= MOST_STAGES:
-        mistakes.add(("stages", *(["number"] if "number" in section else [])), f"number: how many stages, 1 to {MOST_STAGES}")
+        mistakes.add(("stages", "number"), f"expected how many stages, 1 to {MOST_STAGES}, found {found(number)}")
         return ()
     kinds = _families(section, number, mistakes)
     if len(kinds) != number:
@@ -36,8 +40,7 @@ def read_stages(section: dict[str, Any], mistakes: Mistakes, genes: list[Gene]) 
             mistakes.add(("stages", name), unknown_key(name, ["number", *hints]))
             continue
         columns[name] = read_stage_values(spec, hints[name], ("stages", name), name, number, mistakes, genes)
-    for name in _missing(kinds, columns):
-        mistakes.add(("stages",), f"missing key {name!r}")
+    _check_complete(kinds, columns, mistakes)
     if mistakes:
         return ()
     stages = tuple(
@@ -73,13 +76,20 @@ def _hints(kind: Family) -> dict[str, Any]:
     return get_type_hints(kind.genes) | dict.fromkeys(kind.rules, float)
 
 
-def _missing(kinds: Iterable[Family], columns: dict[str, list[Slot]]) -> list[str]:
-    """Keys without which no stage can be built: the common ones, and genes without a default or a rule given."""
-    needed = ["depth", "width"]
+def _check_complete(kinds: Iterable[Family], columns: dict[str, list[Slot]], mistakes: Mistakes) -> None:
+    """Every stage needs the common keys, and genes without a default: each as such or by a rule, not both."""
+    missing = dict.fromkeys(name for name in ("depth", "width") if name not in columns)
     for kind in kinds:
-        if not any(rule in columns for rule in kind.rules):
-            needed += [item.name for item in dataclasses.fields(kind.genes) if item.default is dataclasses.MISSING]
-    return [name for name in dict.fromkeys(needed) if name not in columns]
+        needed = [item.name for item in dataclasses.fields(kind.genes) if item.default is dataclasses.MISSING]
+        given = [name for name in (*kind.rules, *needed) if name in columns]
+        if any(rule in given for rule in kind.rules):
+            if len(given) > 1:
+                mistakes.add(("stages", given[0]), f"stands for {given[1]}; keep one of the two")
+        else:
+            instead = f" (or {' or '.join(map(repr, kind.rules))})" if kind.rules else ""
+            missing |= {name: instead for name in needed if name not in columns}
+    for name, instead in missing.items():
+        mistakes.add(("stages",), f"missing key {name!r}{instead or ''}")
 
 
 def _check_fit(stages: tuple[Slots, ...], kinds: list[Family], genes: list[Gene], mistakes: Mistakes) -> None:

@@ -14,13 +14,13 @@ from archspace.document import Path as Place
 from archspace.plainwords import told
 from archspace.space.space import Gene, Slot, Value
 
-Number = int | float
+Number = int | Annotated[float, Field(allow_inf_nan=False)]
 MOST = 10_000
 """More values than this in one range are a slip of the keyboard."""
 
 
 class _Shared(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     per: Literal["stage"] | None = None
     times: list[Annotated[int, Field(ge=1)]] | None = None
 
@@ -88,24 +88,22 @@ def _read(
 
 
 def _range(spec: _Range, hint: Any, place: Place, mistakes: Mistakes) -> tuple[Value, ...]:
-    (low, high), step = (Decimal(str(end)) for end in spec.range), Decimal(str(spec.step))
-    wrong = [
-        not _typed(end, hint, (*place, "range", index), mistakes) for index, end in enumerate(spec.range)
-    ]
+    right = [_typed(end, hint, (*place, "range", index), mistakes) for index, end in enumerate(spec.range)]
     if "step" in spec.model_fields_set:
-        wrong.append(not _typed(spec.step, hint, (*place, "step"), mistakes))
+        right.append(_typed(spec.step, hint, (*place, "step"), mistakes))
+    (low, high), step = (Decimal(str(end)) for end in spec.range), Decimal(str(spec.step))
     problem = ""
     if high < low:
         problem = f"empty range: {low} is above {high}; swap them"
+    elif (high - low) / step >= MOST:
+        problem = f"more than {MOST} values; take a larger step"
     elif (high - low) % step:
         problem = f"steps of {step} from {low} end at {high - (high - low) % step}; end the range there"
-    elif (high - low) / step > MOST:
-        problem = f"more than {MOST} values; take a larger step"
     elif spec.log and low <= 0:
         problem = "a log scale needs a range above zero"
     if problem:
         mistakes.add((*place, "range"), problem)
-    if problem or any(wrong):
+    if problem or not all(right):
         return ()
     whole = all(isinstance(number, int) for number in (*spec.range, spec.step))
     numbers = (low + index * step for index in range(int((high - low) / step) + 1))

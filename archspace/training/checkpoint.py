@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,12 +29,10 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
     """Write `optimizer-EPOCH.pt`, then `weights.safetensors`, whose metadata name the epoch and so the pair."""
     state = folder / _optimizer_file(checkpoint.epoch)
     torch.save(checkpoint.optimizer, _part(state))
-    _part(state).replace(state)
+    _put(state)
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.weights.items()}
     save_file(weights, _part(folder / WEIGHTS), metadata={"epoch": str(checkpoint.epoch)})
-    with _part(folder / WEIGHTS).open("rb+") as file:
-        os.fsync(file.fileno())
-    _part(folder / WEIGHTS).replace(folder / WEIGHTS)
+    _put(folder / WEIGHTS)
     for old in folder.glob("optimizer-*.pt"):
         if old != state:
             old.unlink()
@@ -41,18 +40,26 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
 
 def load_checkpoint(folder: Path) -> Checkpoint | None:
     """The checkpoint in a folder, or None where there is none that can be read whole."""
+    unreadable = (OSError, EOFError, SafetensorError, pickle.UnpicklingError, RuntimeError, LookupError, TypeError)
     try:
         with safe_open(folder / WEIGHTS, framework="pt") as file:
             epoch = int(file.metadata()["epoch"])
         weights = load_file(folder / WEIGHTS)
         optimizer = torch.load(folder / _optimizer_file(epoch), map_location="cpu", weights_only=True)
-    except (OSError, SafetensorError, RuntimeError, EOFError, KeyError, TypeError, ValueError):
+    except (*unreadable, ValueError):
         return None
     return Checkpoint(epoch, weights, optimizer)
 
 
 def _optimizer_file(epoch: int) -> str:
     return f"optimizer-{epoch}.pt"
+
+
+def _put(path: Path) -> None:
+    """Give the part its name once it is on disk."""
+    with _part(path).open("rb+") as file:
+        os.fsync(file.fileno())
+    _part(path).replace(path)
 
 
 def _part(path: Path) -> Path:

@@ -39,6 +39,6 @@ def choose_mode(recipe: Recipe, device: str) -> Mode:
 def has_bf16(device: str) -> bool:
     """Whether the device has bfloat16 arithmetic (AVX512-BF16 or AMX on CPUs, Ampere or later on GPUs)."""
     if device == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

@@ -20,7 +20,7 @@ from archspace.training.recipe import Recipe
 EVAL_BATCH = 256
 
 
-class Diverged(Exception):
+class Diverged(Exception):  # noqa: N818
     """Training left the finite numbers."""
 
 
@@ -59,7 +59,7 @@ def train(
     Each epoch's randomness is seeded by (seed, epoch) alone, so an interrupted training goes on as it would have.
     Raises Diverged where the loss is not finite.
     """
-    network.to(mode.device, memory_format=_layout(mode))
+    network.to(mode.device, memory_format=_layout(mode))  # type: ignore[call-overload]
     optimizer = make_optimizer(network, recipe)
     if start is not None:
         network.load_state_dict(start.weights)
@@ -86,8 +86,9 @@ def evaluate(network: nn.Module, split: Split, mode: Mode) -> tuple[float, float
     network.eval()
     wrong, nats = 0.0, 0.0
     with torch.inference_mode():
-        for images, labels in zip(split.images.split(EVAL_BATCH), split.labels.split(EVAL_BATCH), strict=True):
-            scores = _forward(network, images, mode).float()
+        for start in range(0, len(split.labels), EVAL_BATCH):
+            labels = split.labels[start : start + EVAL_BATCH]
+            scores = _forward(network, split.images[start : start + EVAL_BATCH], mode)
             wrong += float((scores.argmax(1) != labels).sum())
             nats += float(F.cross_entropy(scores, labels, reduction="sum"))
     return wrong / len(split.labels), nats / len(split.labels)
@@ -99,7 +100,7 @@ def _train_epoch(
     network.train()
     order = torch.randperm(len(data.labels))
     # Batch normalisation cannot train on a single image, so a remainder of one is left out.
-    batches = [batch.to(mode.device) for batch in order.split(recipe.batch) if len(batch) > 1]
+    batches = [batch.to(mode.device) for batch in _batches(order, recipe) if len(batch) > 1]
     total = torch.zeros((), device=mode.device)
     for step, batch in enumerate(batches):
         for group in optimizer.param_groups:
@@ -128,11 +129,16 @@ def _estimate_norms(network: nn.Module, data: Split, recipe: Recipe, mode: Mode)
         norm.train()
     order = torch.randperm(len(data.labels))[: recipe.norm_batches * recipe.batch]
     with torch.no_grad():
-        for batch in order.split(recipe.batch):
+        for batch in _batches(order, recipe):
             if len(batch) > 1:
                 _forward(network, data.images[batch.to(mode.device)], mode)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
+
+
+def _batches(order: Tensor, recipe: Recipe) -> tuple[Tensor, ...]:
+    batches: tuple[Tensor, ...] = order.split(recipe.batch)  # type: ignore[no-untyped-call]
+    return batches
 
 
 def _forward(network: nn.Module, images: Tensor, mode: Mode) -> Tensor:

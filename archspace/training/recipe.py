@@ -18,13 +18,13 @@ class Recipe(BaseModel):
     `norm_batches`: mini-batches from which batch-norm statistics are taken anew before each evaluation.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     epochs: Annotated[int, Field(ge=1)] = 3
     rungs: tuple[Annotated[int, Field(ge=1)], ...] = (1, 3)
     batch: Annotated[int, Field(ge=2)] = 32
-    lr: Annotated[float, Field(gt=0)] = 0.05
-    warmup: Annotated[float, Field(ge=0)] = 0.5
+    lr: Annotated[float, Field(gt=0)] = 0.03
+    warmup: Annotated[float, Field(ge=0)] = 0.2
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1

@@ -1,0 +1,157 @@
+"""archspace from Python: the functions that the command line calls."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from archspace.cost import Cost, cost_of
+from archspace.genome import Genome, Shape
+from archspace.lookup import TARGET, Found, find_genome
+from archspace.space.budget import Budget, parse_budget
+from archspace.space.file import load_space
+from archspace.space.sampler import Candidate
+from archspace.space.sampler import sample as _sample
+from archspace.space.space import Space
+
+if TYPE_CHECKING:
+    from archspace.network import Network
+    from archspace.outcome import Outcome
+    from archspace.records.record import RunRecord
+    from archspace.search.run import Executor
+    from archspace.search.searcher import Searcher
+    from archspace.training.recipe import Recipe
+
+__all__ = ["build", "cost", "load_genome", "load_space", "open_run", "resume", "sample", "search"]
+
+Progress = Callable[["Searcher"], None]
+
+
+def runs_folder(runs: str | Path | None = None) -> Path:
+    """Where runs are kept: as given, else `ARCHSPACE_RUNS`, else `./runs`."""
+    return Path(runs or os.environ.get("ARCHSPACE_RUNS") or "runs")
+
+
+def load_genome(reference: str, runs: str | Path | None = None) -> Genome:
+    """The genome of a zoo name, a YAML or JSON file, or `RUN:ID`; raises UserError."""
+    return find_genome(reference, runs_folder(runs)).genome
+
+
+def cost(genome: Genome | str, input: Shape | None = None, classes: int | None = None) -> Cost:
+    """Params, macs, flops, acts and layers of a genome at `input` (channels, height, width); raises UserError.
+
+    Where these are not given they are the published ones of a zoo name, else 3x224x224 and 1000 classes.
+    """
+    found = find_genome(genome, runs_folder()) if isinstance(genome, str) else Found(genome, "", *TARGET)
+    return cost_of(found.genome, input or found.input, classes or found.classes)
+
+
+def build(genome: Genome | str, input: Shape | None = None, classes: int | None = None, seed: int = 0) -> Network:
+    """The network of a genome, with weights drawn from `seed`; input and classes as for `cost`; raises UserError."""
+    import torch
+
+    from archspace.blueprint import draw
+    from archspace.network import build as build_blueprint
+
+    found = find_genome(genome, runs_folder()) if isinstance(genome, str) else Found(genome, "", *TARGET)
+    blueprint = draw(found.genome, input or found.input, classes or found.classes)
+    return build_blueprint(blueprint, torch.Generator().manual_seed(seed))
+
+
+def sample(space: Space | str | Path, budget: Budget | str | Iterable[str], n: int, seed: int = 0) -> list[Candidate]:
+    """`n` distinct genomes of a space within a budget, each with its cost at the space's target; raises UserError."""
+    return _sample(_space(space), _budget(budget), n, seed)
+
+
+def search(
+    space: Space | str | Path,
+    budget: Budget | str | Iterable[str],
+    *,
+    task: str = "digits",
+    trials: int | None = None,
+    seconds: float | None = None,
+    name: str | None = None,
+    runs: str | Path | None = None,
+    seed: int = 0,
+    enqueue: Iterable[str | Genome] = (),
+    concurrency: int | None = None,
+    gpus_per_trial: float | None = None,
+    recipe: Recipe | None = None,
+    address: str | None = None,
+    executor: Executor = "ray",
+    progress: Progress | None = None,
+) -> Outcome:
+    """Search a space within a budget: the front, the winner's source and the report, all in the run's folder.
+
+    What is None fits the machine. `enqueue` names genomes to try first. `progress` is called with the searcher at
+    every epoch. Raises UserError before anything is written, RunFailed where the winner's export cannot be proven.
+    """
+    from archspace.outcome import finish
+    from archspace.search.run import Request, start
+    from archspace.training.recipe import Recipe
+
+    folder = runs_folder(runs)
+    request = Request(
+        space=_space(space),
+        budget=_budget(budget),
+        task=task,
+        recipe=recipe or Recipe(),
+        trials=trials,
+        seconds=seconds,
+        name=name,
+        runs=folder,
+        seed=seed,
+        enqueue=tuple(_named(item, folder) for item in enqueue),
+        concurrency=concurrency,
+        gpus_per_trial=gpus_per_trial,
+    )
+    ended = start(request, progress or _silent, executor, address)
+    return finish(ended.folder, ended.interrupted)
+
+
+def resume(
+    name: str,
+    *,
+    more_trials: int = 0,
+    seconds: float | None = None,
+    runs: str | Path | None = None,
+    address: str | None = None,
+    executor: Executor = "ray",
+    progress: Progress | None = None,
+) -> Outcome:
+    """Go on with a run after a stop or a crash, or extend it by `more_trials`; raises UserError and RunFailed."""
+    from archspace.outcome import finish
+    from archspace.search.run import resume as resume_run
+
+    ended = resume_run(runs_folder(runs) / name, progress or _silent, more_trials, seconds, executor, address)
+    return finish(ended.folder, ended.interrupted)
+
+
+def open_run(name: str, runs: str | Path | None = None) -> RunRecord:
+    """A run as tables: `trials` and `curves` are DataFrames; raises UserError where there is none."""
+    from archspace.records.view import read_run
+
+    return read_run(runs_folder(runs) / name)
+
+
+def _space(space: Space | str | Path) -> Space:
+    return space if isinstance(space, Space) else load_space(space)
+
+
+def _budget(budget: Budget | str | Iterable[str]) -> Budget:
+    if isinstance(budget, Budget):
+        return budget
+    return parse_budget([budget] if isinstance(budget, str) else budget)
+
+
+def _named(genome: str | Genome, runs: Path) -> tuple[str, Genome]:
+    if isinstance(genome, Genome):
+        return genome.id, genome
+    found = find_genome(genome, runs)
+    return found.name, found.genome
+
+
+def _silent(searcher: Searcher) -> None:
+    """No progress shown."""

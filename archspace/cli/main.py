@@ -1,0 +1,72 @@
+"""The `archspace` command and what it does with mistakes."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from archspace import __version__
+from archspace.cli.cost import cost, zoo
+from archspace.cli.doctor import doctor
+from archspace.cli.export import export
+from archspace.cli.runs import report, runs, show
+from archspace.cli.search import resume, search
+from archspace.cli.space import sample, space
+from archspace.errors import RunFailed, UserError
+
+COMMANDS = (search, resume, runs, show, cost, sample, space, zoo, report, export, doctor)
+
+
+class InOrder(click.Group):
+    """Lists commands in the order in which a newcomer needs them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click passes it
+        """The order of registration."""
+        return list(self.commands)
+
+
+@click.group(cls=InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="archspace")
+def archspace() -> None:
+    """Explore convolutional network design spaces within an exact budget.
+
+    Start with `archspace search --space resnext --budget 4GFLOPs`: it trains what Optuna proposes, keeps the budget,
+    and leaves a Pareto front, a report and the winner as a source file of its own.
+
+    GENOME is a zoo name (`archspace zoo`), a YAML or JSON file, RUN:ID for a genome of a run, or - for standard input.
+    """
+
+
+for command in COMMANDS:
+    archspace.add_command(command)
+
+
+def main() -> None:
+    """Run the command line: exit code 0 ok, 1 the run failed, 2 usage or configuration, 130 interrupted."""
+    try:
+        code = archspace.main(standalone_mode=False)
+        sys.stdout.flush()
+    except UserError as error:
+        code = _say(2, *error.messages)
+    except RunFailed as error:
+        code = _say(1, str(error))
+    except click.UsageError as error:
+        error.show()
+        code = 2
+    except click.ClickException as error:
+        code = _say(2, error.format_message())
+    except (KeyboardInterrupt, click.Abort):
+        code = _say(130, "interrupted")
+    except BrokenPipeError:
+        # The reader went away (`| head`): nothing more can be said, not even by the interpreter's own flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code or 0)
+
+
+def _say(code: int, *messages: str) -> int:
+    for message in messages:
+        click.echo(message if ":" in message.split(" ")[0] else f"archspace: {message}", err=True)
+    return code

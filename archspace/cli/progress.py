@@ -1,0 +1,138 @@
+"""Live progress of a search, on stderr."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from archspace.units import UNITS, duration, percent, si
+
+if TYPE_CHECKING:
+    from archspace.search.searcher import Searcher
+
+ENDED = ("complete", "stopped", "failed")
+
+
+class Display:
+    """Trials done, best error, hypervolume and ETA: redrawn on a terminal, one line per epoch everywhere."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.searcher: Searcher | None = None
+        self.states: dict[int, str] = {}
+        self.area, self.best = 0.0, float("nan")
+        self.told: set[tuple[int, int]] = set()
+        self.began = time.monotonic()
+        self.seconds: list[float] = []
+        self.live = Live(console=self.console, get_renderable=self._render, refresh_per_second=2, transient=True)
+
+    def __enter__(self) -> Display:
+        if self.console.is_terminal:
+            self.live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.console.is_terminal:
+            self.live.stop()
+
+    def update(self, searcher: Searcher) -> None:
+        """Take note of what the searcher has just heard."""
+        first, self.searcher = self.searcher is None, searcher
+        trials = searcher.ledger.trials()
+        ended = {trial.number: trial.state for trial in trials if trial.state in ENDED}
+        news = [number for number in ended if number not in self.states and not first]
+        self.states = ended
+        self._measure(searcher)
+        if first:
+            self.console.print(plan_line(searcher))
+        for number, curve in list(searcher.curves.items()):
+            last = max(curve, default=0)
+            if (number, last) not in self.told and last:
+                self.told.add((number, last))
+                if not first:
+                    self.seconds.append(curve[last]["seconds"])
+                    self.console.print(self._line(number, last))
+        for number in news:
+            if ended[number] == "failed":
+                reason = trials[number].result.get("reason", "")
+                self.console.print(f"trial {number:>3}  failed: {reason}", markup=False)
+
+    def _measure(self, searcher: Searcher) -> None:
+        import pandas as pd
+
+        from archspace.analysis.front import hypervolume
+
+        config = searcher.ledger.config
+        finished = [
+            {"state": "complete", "error": s.error, "cross_entropy": s.cross_entropy, config.measure: s.cost}
+            for s in searcher.rungs[config.recipe.epochs].values()
+        ]
+        if finished:
+            self.area = hypervolume(pd.DataFrame(finished), config.measure, config.cap, config.task.classes)
+            self.best = min(trial["error"] for trial in finished)
+
+    def _line(self, number: int, epoch: int) -> str:
+        searcher = self.searcher
+        assert searcher is not None
+        metrics, measure = searcher.curves[number][epoch], searcher.ledger.config.measure
+        cost = si(searcher.rungs[epoch][number].cost, UNITS[measure])
+        state = self.states.get(number) or ("goes on" if number in searcher.running else "pauses: time is up")
+        return (
+            f"trial {number:>3}  epoch {epoch:>3}  val error {percent(metrics['error']):>7}  {cost:>12}  "
+            f"{metrics['seconds']:5.1f} s  {state}"
+        )
+
+    def _render(self) -> RenderableType:
+        searcher, gone = self.searcher, time.monotonic() - self.began
+        if searcher is None:
+            return Text(f"starting ... {duration(gone)}")
+        table = Table.grid(padding=(0, 2))
+        table.add_row(
+            ProgressBar(total=searcher.trials, completed=len(self.states), width=24),
+            f"{len(self.states)}/{searcher.trials} trials done",
+            f"best error {percent(self.best)}",
+            f"hypervolume {self.area:.3f}",
+            f"{duration(gone)} gone, ETA {duration(self._eta(searcher))}",
+        )
+        running = [self._stand(searcher, number) for number in sorted(searcher.running)]
+        return Group(table, Text("   ".join(running), style="dim"))
+
+    def _stand(self, searcher: Searcher, number: int) -> str:
+        last, epochs = max(searcher.curves[number], default=0), searcher.ledger.config.recipe.epochs
+        return f"trial {number}: epoch {min(last + 1, epochs)} of {epochs}"
+
+    def _eta(self, searcher: Searcher) -> float:
+        """Seconds until the trials are done at the pace so far, or until the time is up if that is sooner."""
+        limit = max(searcher.deadline - time.time(), 0.0)
+        if not self.seconds or not self.states:
+            return limit
+        per_trial = sum(self.seconds) / len(self.states)
+        left = (searcher.trials - len(self.states)) * per_trial / searcher.ledger.config.concurrency
+        return min(left, limit)
+
+
+def plan_line(searcher: Searcher) -> str:
+    """What is about to happen, in a few lines."""
+    from archspace.report.page import where_line
+    from archspace.training.device import choose_mode
+
+    config = searcher.ledger.config
+    begun = len(searcher.ledger.trials()) - len(searcher.running)
+    limit = duration(max(searcher.deadline - time.time(), 0.0))
+    return "\n".join(
+        (
+            f"run {config.name}: space {config.space_name}, budget {', '.join(config.budget)}, seed {config.seed}",
+            where_line(config),
+            f"up to {searcher.trials} trials{f' ({begun} begun before)' if begun else ''}, {config.concurrency} side "
+            f"by side, stopping after {limit}; {choose_mode(config.recipe, config.device)}",
+        )
+    )

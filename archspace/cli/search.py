@@ -1,0 +1,131 @@
+"""`archspace search` and `archspace resume`: the main job."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import click
+
+from archspace.cli.output import json_option, print_json, runs_option
+from archspace.cli.space import BUDGET_HELP, space_option
+
+if TYPE_CHECKING:
+    from archspace.outcome import Outcome
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def seconds_of(_context: click.Context, _parameter: click.Parameter, text: str | None) -> float | None:
+    """Seconds of 90s, 30m, 1h30m or 2d; raises a usage error."""
+    if text is None:
+        return None
+    pieces = re.findall(r"(\d+(?:\.\d+)?)([smhd])", text.lower())
+    total = sum(float(number) * UNITS[unit] for number, unit in pieces)
+    if "".join(number + unit for number, unit in pieces) != text.lower() or not total:
+        raise click.BadParameter(f"{text!r} is no time; write 90s, 30m or 1h30m")
+    return total
+
+
+def more_of(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int:
+    """The N of +N; raises a usage error."""
+    if text is None:
+        return 0
+    if not re.fullmatch(r"\+\d+", text) or not int(text):
+        raise click.BadParameter(f"{text!r}: write +8 for eight more trials")
+    return int(text)
+
+
+@click.command()
+@space_option
+@click.option("--budget", multiple=True, required=True, metavar="BUDGET", help=BUDGET_HELP)
+@click.option("--task", default="digits", show_default=True, help="What networks are trained on.")
+@click.option("--trials", type=click.IntRange(min=1), help="Genomes to try [8 for each worker].")
+@click.option("--time", "seconds", callback=seconds_of, metavar="TIME", help="Stop after 90s, 30m, 1h30m [6m].")
+@click.option("--name", help="Name of the run [made of space and budget].")
+@click.option("--seed", default=0, show_default=True, help="Seed of everything random.")
+@click.option("--enqueue", multiple=True, metavar="GENOME", help="A genome to try first; may be repeated.")
+@click.option("--concurrency", type=click.IntRange(min=1), help="Trials side by side [one per core, or as GPUs allow].")
+@click.option("--gpus-per-trial", type=click.FloatRange(min=0), help="GPU share of one trial [0.25].")
+@click.option("--address", metavar="ADDRESS", help="Join the Ray cluster there; its workers must see the runs folder.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the recipe: recipe.epochs=30.")
+@runs_option
+@json_option
+def search(
+    space: str,
+    budget: tuple[str, ...],
+    task: str,
+    trials: int | None,
+    seconds: float | None,
+    name: str | None,
+    seed: int,
+    enqueue: tuple[str, ...],
+    concurrency: int | None,
+    gpus_per_trial: float | None,
+    address: str | None,
+    settings: tuple[str, ...],
+    runs: str | None,
+    as_json: bool,
+) -> None:
+    """Search a design space within a budget: the main job.
+
+    Leaves a folder in ./runs with the front, a report and the winner as a source file. Ctrl-C ends it cleanly;
+    `archspace resume NAME` goes on, also after a crash.
+    """
+    from archspace import api
+    from archspace.cli.progress import Display
+    from archspace.training.recipe import Recipe, with_settings
+
+    recipe = with_settings(Recipe(), settings)
+    with Display() as display:
+        outcome = api.search(
+            space,
+            budget,
+            task=task,
+            trials=trials,
+            seconds=seconds,
+            name=name,
+            runs=runs,
+            seed=seed,
+            enqueue=enqueue,
+            concurrency=concurrency,
+            gpus_per_trial=gpus_per_trial,
+            recipe=recipe,
+            address=address,
+            progress=display.update,
+        )
+    _finish(outcome, as_json)
+
+
+@click.command()
+@click.argument("run")
+@click.option("--trials", "more", callback=more_of, metavar="+N", help="Extend the run by N trials.")
+@click.option("--time", "seconds", callback=seconds_of, metavar="TIME", help="Stop this long from now [as the run's].")
+@click.option("--address", metavar="ADDRESS", help="Join the Ray cluster there.")
+@runs_option
+@json_option
+def resume(
+    run: str, more: int, seconds: float | None, address: str | None, runs: str | None, as_json: bool
+) -> None:
+    """Go on with RUN after a stop or a crash; what is finished is not repeated."""
+    from archspace import api
+    from archspace.cli.progress import Display
+
+    with Display() as display:
+        outcome = api.resume(
+            run, more_trials=more, seconds=seconds, runs=runs, address=address, progress=display.update
+        )
+    _finish(outcome, as_json)
+
+
+def _finish(outcome: Outcome, as_json: bool) -> None:
+    from archspace.cli.runs import print_outcome
+    from archspace.outcome import summary
+
+    if as_json:
+        print_json(summary(outcome))
+    else:
+        print_outcome(outcome)
+    if outcome.interrupted:
+        click.echo(f"interrupted; `archspace resume {outcome.record.name}` goes on", err=True)
+        raise KeyboardInterrupt

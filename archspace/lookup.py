@@ -1,0 +1,56 @@
+"""Finding the genome that a person named: in the zoo, in a file, in a run, on standard input."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from archspace.errors import UserError
+from archspace.genome import Genome, Shape
+from archspace.genomefile import load_genome, read_genome
+from archspace.zoo.zoo import entry, names
+
+TARGET: tuple[Shape, int] = ((3, 224, 224), 1000)
+"""Where cost is counted unless something says otherwise."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A genome, what to call it, and the input (channels, height, width) and classes at which it is costed."""
+
+    genome: Genome
+    name: str
+    input: Shape
+    classes: int
+
+
+def find_genome(reference: str, runs: Path) -> Found:
+    """The genome of a zoo name, a YAML or JSON file, `RUN:ID`, or `-` for standard input; raises UserError."""
+    if reference == "-":
+        return Found(read_genome(sys.stdin.read(), "<stdin>"), "stdin", *TARGET)
+    if reference in names():
+        known = entry(reference)
+        return Found(known.genome, known.name, known.input, known.classes)
+    path = Path(reference)
+    if path.suffix in (".yaml", ".yml", ".json") or path.is_file():
+        return Found(load_genome(path), path.stem, *TARGET)
+    run, colon, identifier = reference.partition(":")
+    if colon:
+        return _in_run(runs / run, identifier)
+    close = difflib.get_close_matches(reference, names(), n=1, cutoff=0.5)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    raise UserError(f"genome {reference!r}{hint}: not in the zoo (`archspace zoo` lists it), no file, and not RUN:ID")
+
+
+def _in_run(folder: Path, identifier: str) -> Found:
+    from archspace.records.view import read_run
+
+    record = read_run(folder)
+    for trial in record.trials.itertuples():
+        if identifier in (trial.id, trial.name):
+            genome = read_genome(str(trial.genome), f"{record.name}:{identifier}")
+            return Found(genome, str(trial.id), record.config.target_input, record.config.target_classes)
+    known = ", ".join(str(trial) for trial in record.trials["id"][:5])
+    raise UserError(f"run {record.name!r} has no genome {identifier!r}; it has {known or 'none'}, ...")

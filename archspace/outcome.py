@@ -1,0 +1,136 @@
+"""What a run leaves: its front, its winner as source with weights, its report."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archspace.analysis.front import front, hypervolume, winner
+from archspace.cost import Cost, cost
+from archspace.errors import UserError
+from archspace.records.record import RunRecord
+from archspace.records.view import read_run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from archspace.export import Exported
+
+REPORT, SOURCE = "report.html", "winner.py"
+FIGURES = ("params", "macs", "flops")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A run's result: `front` by rising cost, `winner` a row of it or None, `trained` the winner's cost at the task.
+
+    `hypervolume` is of error and ln cost (error x nats). `report` and `source` are None where not written yet;
+    `interrupted` says that the run was stopped from outside.
+    """
+
+    record: RunRecord
+    front: pd.DataFrame
+    winner: pd.Series | None
+    trained: Cost | None
+    hypervolume: float
+    report: Path | None
+    source: Path | None
+    interrupted: bool = False
+
+
+def read_outcome(folder: Path, interrupted: bool = False) -> Outcome:
+    """The result of the run in `folder` as it stands; raises UserError where there is no run."""
+    record = read_run(folder)
+    config = record.config
+    best_first = front(record.trials, config.measure)
+    best = None if best_first.empty else winner(best_first, config.measure)
+    area = hypervolume(record.trials, config.measure, config.cap, config.task.classes)
+    report, source = folder / REPORT, folder / SOURCE
+    return Outcome(
+        record=record,
+        front=best_first,
+        winner=best,
+        trained=None if best is None else _cost_at_task(record, str(best["genome"])),
+        hypervolume=area,
+        report=report if report.is_file() else None,
+        source=source if source.is_file() else None,
+        interrupted=interrupted,
+    )
+
+
+def finish(folder: Path, interrupted: bool = False) -> Outcome:
+    """Write the report, then the winner's proven source, and give the result; raises RunFailed if a proof fails."""
+    from archspace.report.page import write_report
+
+    outcome = read_outcome(folder, interrupted)
+    write_report(outcome.record, folder / REPORT)
+    if outcome.winner is not None:
+        export_trial(outcome.record, outcome.winner, "python", folder / SOURCE)
+    return read_outcome(folder, interrupted)
+
+
+def export_trial(record: RunRecord, trial: pd.Series, form: str, path: Path) -> Exported:
+    """Export a trial's trained network; raises UserError where it has no weights, RunFailed if the proof fails."""
+    from archspace.blueprint import draw
+    from archspace.cost import cost_of
+    from archspace.export import FORMATS, Facts
+    from archspace.genomefile import genome_from_data
+    from archspace.training.checkpoint import load_checkpoint
+
+    config = record.config
+    checkpoint = load_checkpoint(record.path / "trials" / str(trial["number"]))
+    if checkpoint is None:
+        raise UserError(f"trial {trial['number']} of run {record.name!r} has no weights to export")
+    genome = genome_from_data(json.loads(str(trial["genome"])))
+    blueprint = draw(genome, config.task.input, config.task.classes)
+    name = f"Trial {trial['number']} of run {record.name}"
+    facts = Facts(
+        name=f"{name} ({trial['name']})" if trial["name"] else name,
+        genome=genome,
+        target=cost_of(genome, config.target_input, config.target_classes),
+        trained=cost(blueprint),
+        task=config.task.name,
+        error=float(trial["error"]),
+        cross_entropy=float(trial["cross_entropy"]),
+        seed=int(trial["seed"]),
+        versions=config.versions,
+        notes=(f"Trained for {checkpoint.epoch} epochs.",),
+    )
+    return FORMATS[form](blueprint, checkpoint.weights, facts, path)
+
+
+def summary(outcome: Outcome) -> dict[str, Any]:
+    """The result as plain data, as `search --json` and `show RUN --json` print it; error is a fraction."""
+    trials = outcome.record.trials
+    best, trained = outcome.winner, outcome.trained
+    return {
+        "run": outcome.record.name,
+        "path": str(outcome.record.path),
+        "trials": len(trials),
+        "complete": int((trials["state"] == "complete").sum()),
+        "failed": int((trials["state"] == "failed").sum()),
+        "front": [_figures(trial, ("flops", "params")) for _, trial in outcome.front.iterrows()],
+        "winner": None
+        if best is None or trained is None
+        else _figures(best, ("params", "macs", "flops"))
+        | {
+            "trained": {"input": list(trained.input), "classes": trained.classes}
+            | {figure: getattr(trained, figure) for figure in FIGURES}
+        },
+        "hypervolume": outcome.hypervolume,
+        "report": str(outcome.report) if outcome.report else None,
+        "source": str(outcome.source) if outcome.source else None,
+    }
+
+
+def _figures(trial: pd.Series, figures: tuple[str, ...]) -> dict[str, Any]:
+    return {"id": str(trial["id"]), "error": float(trial["error"])} | {name: int(trial[name]) for name in figures}
+
+
+def _cost_at_task(record: RunRecord, genome: str) -> Cost:
+    from archspace.cost import cost_of
+    from archspace.genomefile import genome_from_data
+
+    return cost_of(genome_from_data(json.loads(genome)), record.config.task.input, record.config.task.classes)
