@@ -24,9 +24,12 @@ class Network(nn.Module):
 
 
 def build(blueprint: Blueprint, generator: torch.Generator | None = None) -> Network:
-    """The network of a blueprint, on the CPU in float32, its weights drawn from `generator` (torch's own if None)."""
-    # torch's constructors fill weights from the global generator, only for them to be drawn anew below.
-    with torch.random.fork_rng(devices=[]):
+    """The network of a blueprint, on the CPU in float32, its weights drawn from `generator` (torch's own if None).
+
+    With a `generator`, torch's own is left as it was.
+    """
+    # torch's constructors draw from its own generator, whatever is drawn anew below.
+    with torch.random.fork_rng(devices=[], enabled=generator is not None):
         network = Network(
             blueprint.stem.bind(in_channels=blueprint.input[0]).build(),
             nn.Sequential(*(_build_stage(stage) for stage in blueprint.stages)),

@@ -162,7 +162,10 @@ def _check(request: Request) -> None:
             measures = [limit.measure for limit in request.budget.limits]
             figures = ", ".join(si(getattr(cost, measure), UNITS[measure]) for measure in measures)
             size = "x".join(str(side) for side in request.space.input)
-            raise BudgetError(f"--enqueue {name}: {figures} at {size} is outside the budget {request.budget}; raise the budget or leave it out")
+            raise BudgetError(
+                f"--enqueue {name}: {figures} at {size} is outside the budget {request.budget}; "
+                "raise the budget or leave it out"
+            )
 
 
 def _new_folder(request: Request) -> Path:

@@ -10,17 +10,19 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from archspace.document import Document, Mistakes, Path, read_file, unknown_key
 from archspace.errors import BudgetError, GenomeError, UserError
-from archspace.genome import Genome, Head, Shape, Stem, Survival
+from archspace.genome import Genome, Head, Stem, Survival
 from archspace.space.budget import Budget, parse_budget
 from archspace.space.sampler import reachable
 from archspace.space.space import Gene, Slot, Slots, Space
 from archspace.space.stages import read_stages
 from archspace.space.values import read_value
 
+_Side = Annotated[int, Field(ge=1)]
+
 
 class _Target(BaseModel):
     model_config = ConfigDict(extra="forbid")
-    input: Shape
+    input: tuple[_Side, _Side, _Side]
     classes: Annotated[int, Field(ge=2)]
 
 
@@ -59,27 +61,31 @@ def read_space(document: Document) -> Space:
     """The space that a document describes; raises UserError with every mistake at its line and column."""
     mistakes = Mistakes(document)
     file = mistakes.check(_SpaceFile)
-    if file is None:
-        mistakes.raise_if_any()
-        raise UserError(f"{document.source}: cannot be read")
+    # The sections are read even where the file as a whole is wrong, so that one reading tells every mistake.
     genes: list[Gene] = []
-    stages = read_stages(file.stages, mistakes, genes)
+    section = document.at(("stages",))
+    stages = read_stages(section, mistakes, genes) if isinstance(section, dict) else ()
+    stem = _section("stem", Stem, mistakes, genes)
+    head = _section("head", Head, mistakes, genes)
+    survival = _section("survival", Survival, mistakes, genes)
+    initialisation = _section("", Genome, mistakes, genes)["initialisation"]
+    limits = _limits(document.at(("limits",)), mistakes)
+    mistakes.raise_if_any()
+    assert file is not None, "a file that cannot be read leaves a mistake"
     space = Space(
         name=file.name or File(document.source).stem,
         about=file.about.strip(),
         input=file.target.input,
         classes=file.target.classes,
-        genes=(),
+        genes=tuple(genes),
         stages=stages,
-        stem=_section("stem", Stem, mistakes, genes),
-        head=_section("head", Head, mistakes, genes),
-        survival=_section("survival", Survival, mistakes, genes),
-        initialisation=_section("", Genome, mistakes, genes)["initialisation"],
-        limits=_limits(file.limits, mistakes),
+        stem=stem,
+        head=head,
+        survival=survival,
+        initialisation=initialisation,
+        limits=limits,
         source=document.data,
     )
-    mistakes.raise_if_any()
-    space = dataclasses.replace(space, genes=tuple(genes))
     try:
         reachable(space, "flops")
     except GenomeError as error:
@@ -90,7 +96,8 @@ def read_space(document: Document) -> Space:
 
 def _section(name: str, kind: type[Stem | Head | Survival | Genome], mistakes: Mistakes, genes: list[Gene]) -> Slots:
     """Slots for the fields of a part of the genome: those given in the section `name`, the defaults for the rest."""
-    given: dict[str, Any] = mistakes.document.data.get(name, {}) if name else mistakes.document.data
+    section = mistakes.document.at((name,) if name else ())
+    given: dict[str, Any] = section if isinstance(section, dict) else {}
     hints = get_type_hints(kind)
     fields = {item.name: item.default for item in dataclasses.fields(kind) if item.default is not dataclasses.MISSING}
     slots: dict[str, Slot] = {}
@@ -122,11 +129,12 @@ def _check_values(
             return
 
 
-def _limits(texts: list[str], mistakes: Mistakes) -> Budget:
+def _limits(texts: Any, mistakes: Mistakes) -> Budget:
     good: list[str] = []
-    for index, text in enumerate(texts):
+    listed = texts if isinstance(texts, list) else []
+    for index, text in ((index, text) for index, text in enumerate(listed) if isinstance(text, str)):
         try:
-            parse_budget((text,))
+            parse_budget([*good, text])
             good.append(text)
         except BudgetError as error:
             mistakes.add(("limits", index), str(error))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, product
 
 from archspace.cost import Cost, cost_of
@@ -38,6 +38,21 @@ def candidate(space: Space, values: Values) -> Candidate | None:
         return None
 
 
+def from_cheap_to_dear(space: Space) -> Space:
+    """The space with each numeric gene's values in the order of rising cost.
+
+    Cost rises with most; it falls with a stride, and with cardinality where the bottleneck ratio is given.
+    """
+    lowest = {gene.name: gene.values[0] for gene in space.genes}
+    start = candidate(space, lowest)
+    genes: list[Gene] = []
+    for gene in space.genes:
+        moved = candidate(space, {**lowest, gene.name: gene.values[-1]}) if gene.ordered else None
+        falls = start and moved and (moved.cost.macs, moved.cost.params) < (start.cost.macs, start.cost.params)
+        genes.append(replace(gene, values=gene.values[::-1]) if falls else gene)
+    return replace(space, genes=tuple(genes))
+
+
 def solved_gene(space: Space) -> Gene | None:
     """The gene that is solved for the budget once the others are drawn: the width with the most values."""
     ordered = [gene for gene in space.genes if gene.ordered]
@@ -48,11 +63,11 @@ def solved_gene(space: Space) -> Gene | None:
 def draws(space: Space, budget: Budget, rng: random.Random) -> Iterator[Candidate]:
     """Endless genomes within `budget` and the space's own limits, repeats included; raises BudgetError.
 
-    Genes without an order are drawn uniformly. The others follow in random order, each uniformly (or log-uniformly)
+    Genes that are words are drawn uniformly. The others follow in random order, each uniformly (or log-uniformly)
     from the values with which the budget can still be met by the rest; the solved gene comes last. The exact cost
     decides in the end, so nothing outside the budget is ever returned.
     """
-    limits = combined(budget, space.limits)
+    limits, space = combined(budget, space.limits), from_cheap_to_dear(space)
     while True:
         for _ in range(ATTEMPTS):
             found = _draw(space, limits, rng)
@@ -79,7 +94,7 @@ def fit(space: Space, values: Values, budget: Budget) -> Candidate | None:
     Moves the solved gene alone where that is enough, then the others one after another to their cheapest (or, under a
     band, dearest) value until one of them can be solved for the budget.
     """
-    limits = combined(budget, space.limits)
+    limits, space = combined(budget, space.limits), from_cheap_to_dear(space)
     fitted = dict(values)
     first = candidate(space, fitted)
     if first is None or limits.allows(first.cost):
@@ -102,6 +117,7 @@ def fit(space: Space, values: Values, budget: Budget) -> Candidate | None:
 
 def reachable(space: Space, measure: str) -> tuple[int, int]:
     """The least and the greatest `measure` at the corners of the space: its cheapest and its dearest genes."""
+    space = from_cheap_to_dear(space)
     free = [gene for gene in space.genes if not gene.ordered]
     ends: list[int] = []
     for setting in islice(product(*(gene.values for gene in free)), CORNERS):
@@ -150,7 +166,7 @@ def _draw(space: Space, limits: Budget, rng: random.Random) -> Candidate | None:
 def _window(space: Space, limits: Budget, gene: Gene, cheap: Values, dear: Values) -> tuple[Value, ...]:
     """The values of `gene` from which the caps can be kept at their cheapest and the bands reached at their dearest.
 
-    Found by bisection, since cost rises with every ordered gene.
+    Found by bisection, since cost rises along the values of every numeric gene.
     """
 
     def within(value: Value) -> bool:

@@ -29,6 +29,7 @@ def read_stages(section: dict[str, Any], mistakes: Mistakes, genes: list[Gene]) 
     if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= MOST_STAGES:
         mistakes.add(("stages", "number"), f"expected how many stages, 1 to {MOST_STAGES}, found {found(number)}")
         return ()
+    before = len(mistakes)
     kinds = _families(section, number, mistakes)
     if len(kinds) != number:
         return ()
@@ -41,7 +42,7 @@ def read_stages(section: dict[str, Any], mistakes: Mistakes, genes: list[Gene]) 
             continue
         columns[name] = read_stage_values(spec, hints[name], ("stages", name), name, number, mistakes, genes)
     _check_complete(kinds, columns, mistakes)
-    if mistakes:
+    if len(mistakes) > before:
         return ()
     stages = tuple(
         {name: column[index] for name, column in columns.items() if name in COMMON or name in _hints(kind)}
@@ -78,7 +79,7 @@ def _hints(kind: Family) -> dict[str, Any]:
 
 def _check_complete(kinds: Iterable[Family], columns: dict[str, list[Slot]], mistakes: Mistakes) -> None:
     """Every stage needs the common keys, and genes without a default: each as such or by a rule, not both."""
-    missing = dict.fromkeys(name for name in ("depth", "width") if name not in columns)
+    missing = {name: "" for name in ("depth", "width") if name not in columns}
     for kind in kinds:
         needed = [item.name for item in dataclasses.fields(kind.genes) if item.default is dataclasses.MISSING]
         given = [name for name in (*kind.rules, *needed) if name in columns]
@@ -89,7 +90,7 @@ def _check_complete(kinds: Iterable[Family], columns: dict[str, list[Slot]], mis
             instead = f" (or {' or '.join(map(repr, kind.rules))})" if kind.rules else ""
             missing |= {name: instead for name in needed if name not in columns}
     for name, instead in missing.items():
-        mistakes.add(("stages",), f"missing key {name!r}{instead or ''}")
+        mistakes.add(("stages",), f"missing key {name!r}{instead}")
 
 
 def _check_fit(stages: tuple[Slots, ...], kinds: list[Family], genes: list[Gene], mistakes: Mistakes) -> None:
