@@ -123,19 +123,24 @@ def _carry_on(
     ledger: Ledger, space: Space, seconds: float, listener: Listener, executor: Executor, address: str | None
 ) -> Ended:
     searcher = Searcher(ledger, space, ledger.goal, seconds, listener)
+    try:
+        _execute(searcher, executor, address)
+    except KeyboardInterrupt:
+        return Ended(ledger.folder, interrupted=True)
+    # Ray takes Ctrl-C for itself and just returns: then trials are left running though there was time.
+    return Ended(ledger.folder, interrupted=bool(searcher.running) and not searcher.out_of_time)
+
+
+def _execute(searcher: Searcher, executor: Executor, address: str | None) -> None:
+    config = searcher.ledger.config
     if executor == "in-process":
         from archspace.search.inprocess import run_in_process
 
-        try:
-            run_in_process(searcher, load_task(ledger.config.task.name))
-        except KeyboardInterrupt:
-            return Ended(ledger.folder, interrupted=True)
-    elif searcher.unfinished or len(ledger.trials()) < ledger.goal:
+        run_in_process(searcher, load_task(config.task.name))
+    elif searcher.unfinished or len(searcher.ledger.trials()) < searcher.trials:
         from archspace.search.runner import run_on_ray
 
-        run_on_ray(searcher, ledger.config.concurrency, ledger.config.gpus_per_trial, address)
-    left = not searcher.exhausted and not searcher.out_of_time
-    return Ended(ledger.folder, interrupted=left and bool(searcher.running))
+        run_on_ray(searcher, config.concurrency, config.gpus_per_trial, address)
 
 
 @contextlib.contextmanager

@@ -78,6 +78,10 @@ class AskingSearcher(RaySearcher):  # type: ignore[misc]
         """Nothing for Ray to keep: the ledger is a search's only memory."""
         return {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Ray pickles what it is given, for a restore that is never used; the search itself stays out of that."""
+        return {}
+
 
 class TellingScheduler(FIFOScheduler):  # type: ignore[misc]
     """Passes every epoch to the searcher, which decides whether the trial goes on."""
@@ -85,6 +89,10 @@ class TellingScheduler(FIFOScheduler):  # type: ignore[misc]
     def __init__(self, searcher: Searcher) -> None:
         super().__init__()
         self.searcher = searcher
+
+    def __getstate__(self) -> dict[str, Any]:
+        """See AskingSearcher."""
+        return {}
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Go on or stop."""
