@@ -72,13 +72,14 @@ class Display:
         from archspace.analysis.front import hypervolume
 
         config = searcher.ledger.config
-        finished = [
-            {"state": "complete", "error": s.error, "cross_entropy": s.cross_entropy, config.measure: s.cost}
-            for s in searcher.rungs[config.recipe.epochs].values()
-        ]
+        finished = searcher.rungs[config.recipe.epochs].values()
         if finished:
-            self.area = hypervolume(pd.DataFrame(finished), config.measure, config.cap, config.task.classes)
-            self.best = min(trial["error"] for trial in finished)
+            table = pd.DataFrame(
+                {"state": "complete", "error": s.error, "cross_entropy": s.cross_entropy, config.measure: s.cost}
+                for s in finished
+            )
+            self.area = hypervolume(table, config.measure, config.cap, config.task.classes)
+            self.best = min(standing.error for standing in finished)
 
     def _line(self, number: int, epoch: int) -> str:
         searcher = self.searcher

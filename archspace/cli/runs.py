@@ -34,9 +34,9 @@ def runs(runs: str | None, as_json: bool) -> None:
             continue
         told, config = summary(outcome), outcome.record.config
         data.append(told)
-        error = percent(told["winner"]["error"]) if told["winner"] else "–"
+        best = percent(told["winner"]["error"]) if told["winner"] else "–"
         counts = (str(told["trials"]), str(told["complete"]), str(told["failed"]))
-        rows.append((told["run"], config.created, config.space_name, ", ".join(config.budget), *counts, error))
+        rows.append((told["run"], config.created, config.space_name, ", ".join(config.budget), *counts, best))
     if as_json:
         print_json(data)
     elif rows:

@@ -29,7 +29,7 @@ OBJECT_STORE = 100 * 1024**2
 """Bytes of shared memory for a local Ray; metrics are all that passes through it."""
 
 
-class TrialActor(tune.Trainable):  # type: ignore[misc]  # ray is untyped here
+class TrialActor(tune.Trainable):
     """A worker that is kept for one trial after another; a step is one epoch."""
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -53,7 +53,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # ray is untyped here
         return {"done": True} if metrics is None else metrics | {"done": "failed" in metrics}
 
 
-class AskingSearcher(RaySearcher):  # type: ignore[misc]
+class AskingSearcher(RaySearcher):
     """Hands the searcher's trials to Ray, and tells it of workers that died."""
 
     def __init__(self, searcher: Searcher) -> None:
@@ -83,11 +83,11 @@ class AskingSearcher(RaySearcher):  # type: ignore[misc]
         return {}
 
 
-class TellingScheduler(FIFOScheduler):  # type: ignore[misc]
+class TellingScheduler(FIFOScheduler):
     """Passes every epoch to the searcher, which decides whether the trial goes on."""
 
     def __init__(self, searcher: Searcher) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # ray's own types are partial
         self.searcher = searcher
 
     def __getstate__(self) -> dict[str, Any]:
