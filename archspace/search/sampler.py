@@ -13,9 +13,10 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import create_trial
 
+from archspace.errors import BudgetError
 from archspace.seeds import derive
-from archspace.space.budget import Budget
-from archspace.space.sampler import Candidate, draws, fit
+from archspace.space.budget import Budget, Limit, combined
+from archspace.space.sampler import Candidate, draws, fit, reachable
 from archspace.space.space import Gene, Space, Value, Values
 
 STARTUP = 8
@@ -38,14 +39,30 @@ def propose(
 ) -> Candidate | None:
     """The next genome to try, or None where no untried one turns up; the same history gives the same genome.
 
-    `results` are all of one rung. A proposal over the budget is moved to the nearest genome that keeps it.
+    `results` are all of one rung. A proposal over the budget is moved to the nearest genome that keeps it. The first
+    STARTUP genomes are random, one from each of as many parts of the cost range: a front needs cheap networks too.
     """
     if number >= STARTUP and len(results) >= STARTUP:
         proposed = fit(space, _ask(space, results, derive(seed, "ask", number)), budget)
         if proposed is not None and proposed.genome.id not in tried:
             return proposed
     rng = random.Random(derive(seed, "draw", number))
-    return next((found for found in islice(draws(space, budget, rng), REPEATS) if found.genome.id not in tried), None)
+    parts = [_part(space, budget, number, seed), budget] if number < STARTUP else [budget]
+    for part in parts:
+        try:
+            return next(found for found in islice(draws(space, part, rng), REPEATS) if found.genome.id not in tried)
+        except (StopIteration, BudgetError):
+            continue
+    return None
+
+
+def _part(space: Space, budget: Budget, number: int, seed: int) -> Budget:
+    """One of STARTUP parts, equal in the logarithm, of the range that the cost objective can take within the budget."""
+    limit, least = budget.limits[0], reachable(space, budget.limits[0].measure)[0]
+    low, high = max(limit.low, min(least, limit.high)), min(limit.high, reachable(space, limit.measure)[1])
+    index = random.Random(derive(seed, "parts")).sample(range(STARTUP), STARTUP)[number]
+    ends = [math.ceil(low * (high / low) ** (share / STARTUP)) for share in (index, index + 1)]
+    return combined(budget, Budget((Limit(limit.measure, ends[0], max(ends)),)))
 
 
 def _ask(space: Space, results: Sequence[Result], seed: int) -> dict[str, Value]:

@@ -29,6 +29,10 @@ class Limit:
     low: int
     high: int
 
+    def allows(self, cost: Cost) -> bool:
+        """Whether the cost lies between the ends."""
+        return bool(self.low <= getattr(cost, self.measure) <= self.high)
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -39,15 +43,7 @@ class Budget:
 
     def allows(self, cost: Cost) -> bool:
         """Whether every limit holds, exactly."""
-        return self.fits_above(cost) and self.fits_below(cost)
-
-    def fits_below(self, cost: Cost) -> bool:
-        """Whether no cap is exceeded."""
-        return all(getattr(cost, limit.measure) <= limit.high for limit in self.limits)
-
-    def fits_above(self, cost: Cost) -> bool:
-        """Whether no band is undercut."""
-        return all(getattr(cost, limit.measure) >= limit.low for limit in self.limits)
+        return all(limit.allows(cost) for limit in self.limits)
 
     def __str__(self) -> str:
         return ", ".join(self.text)
@@ -61,21 +57,23 @@ def parse_budget(texts: Iterable[str]) -> Budget:
     words = [word.strip() for text in texts for word in text.split(",") if word.strip()]
     if not words:
         raise BudgetError(f"budget: nothing given; {_EXAMPLES}")
-    joined: dict[str, Limit] = {}
-    for word in words:
-        limit = _parse_limit(word)
-        if limit.measure in joined:
-            other = joined[limit.measure]
-            limit = Limit(limit.measure, max(limit.low, other.low), min(limit.high, other.high))
-            if limit.low > limit.high:
-                raise BudgetError(f"budget: {' and '.join(words)} exclude each other in {limit.measure}")
-        joined[limit.measure] = limit
-    return Budget(tuple(joined.values()), tuple(words))
+    return _joined((_parse_limit(word) for word in words), tuple(words))
 
 
 def combined(budget: Budget, other: Budget) -> Budget:
     """Both budgets at once, the first one's objective kept; raises BudgetError where they exclude each other."""
-    return parse_budget(budget.text + other.text) if other.text else budget
+    return _joined(budget.limits + other.limits, budget.text + other.text)
+
+
+def _joined(limits: Iterable[Limit], text: tuple[str, ...]) -> Budget:
+    joined: dict[str, Limit] = {}
+    for limit in limits:
+        other = joined.get(limit.measure, limit)
+        both = Limit(limit.measure, max(limit.low, other.low), min(limit.high, other.high))
+        if both.low > both.high:
+            raise BudgetError(f"budget: {' and '.join(text)} exclude each other in {limit.measure}")
+        joined[limit.measure] = both
+    return Budget(tuple(joined.values()), text)
 
 
 def _parse_limit(word: str) -> Limit:
