@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, product
 
 from archspace.cost import Cost, cost_of
 from archspace.errors import BudgetError, GenomeError
 from archspace.genome import Genome
-from archspace.space.budget import Budget, combined
+from archspace.space.budget import Budget, Limit, combined
 from archspace.space.space import Gene, Space, Value, Values, genome_of
 from archspace.units import UNITS, si
 
@@ -38,17 +38,17 @@ def candidate(space: Space, values: Values) -> Candidate | None:
         return None
 
 
-def from_cheap_to_dear(space: Space) -> Space:
-    """The space with each numeric gene's values in the order of rising cost.
+def from_cheap_to_dear(space: Space, measure: str) -> Space:
+    """The space with each numeric gene's values in the order of rising `measure`.
 
-    Cost rises with most; it falls with a stride, and with cardinality where the bottleneck ratio is given.
+    It rises with most; macs fall with a stride, and with cardinality where the bottleneck ratio is given.
     """
     lowest = {gene.name: gene.values[0] for gene in space.genes}
     start = candidate(space, lowest)
     genes: list[Gene] = []
     for gene in space.genes:
         moved = candidate(space, {**lowest, gene.name: gene.values[-1]}) if gene.ordered else None
-        falls = start and moved and (moved.cost.macs, moved.cost.params) < (start.cost.macs, start.cost.params)
+        falls = start and moved and getattr(moved.cost, measure) < getattr(start.cost, measure)
         genes.append(replace(gene, values=gene.values[::-1]) if falls else gene)
     return replace(space, genes=tuple(genes))
 
@@ -67,10 +67,11 @@ def draws(space: Space, budget: Budget, rng: random.Random) -> Iterator[Candidat
     from the values with which the budget can still be met by the rest; the solved gene comes last. The exact cost
     decides in the end, so nothing outside the budget is ever returned.
     """
-    limits, space = combined(budget, space.limits), from_cheap_to_dear(space)
+    limits = combined(budget, space.limits)
+    spaces = [from_cheap_to_dear(space, limit.measure) for limit in limits.limits]
     while True:
         for _ in range(ATTEMPTS):
-            found = _draw(space, limits, rng)
+            found = _draw(space, limits, spaces, rng)
             if found is not None:
                 break
         else:
@@ -94,12 +95,14 @@ def fit(space: Space, values: Values, budget: Budget) -> Candidate | None:
     Moves the solved gene alone where that is enough, then the others one after another to their cheapest (or, under a
     band, dearest) value until one of them can be solved for the budget.
     """
-    limits, space = combined(budget, space.limits), from_cheap_to_dear(space)
+    limits = combined(budget, space.limits)
     fitted = dict(values)
     first = candidate(space, fitted)
     if first is None or limits.allows(first.cost):
         return first
-    shrink = not limits.fits_below(first.cost)
+    broken = next(limit for limit in limits.limits if not limit.allows(first.cost))
+    shrink = getattr(first.cost, broken.measure) > broken.high
+    space = from_cheap_to_dear(space, broken.measure)
     solved = solved_gene(space)
     genes = sorted((gene for gene in space.genes if gene.ordered), key=lambda gene: gene is not solved)
     for gene in genes:
@@ -117,7 +120,7 @@ def fit(space: Space, values: Values, budget: Budget) -> Candidate | None:
 
 def reachable(space: Space, measure: str) -> tuple[int, int]:
     """The least and the greatest `measure` at the corners of the space: its cheapest and its dearest genes."""
-    space = from_cheap_to_dear(space)
+    space = from_cheap_to_dear(space, measure)
     free = [gene for gene in space.genes if not gene.ordered]
     ends: list[int] = []
     for setting in islice(product(*(gene.values for gene in free)), CORNERS):
@@ -147,40 +150,41 @@ def out_of_reach(space: Space, limits: Budget) -> str:
     )
 
 
-def _draw(space: Space, limits: Budget, rng: random.Random) -> Candidate | None:
+def _draw(space: Space, limits: Budget, spaces: Sequence[Space], rng: random.Random) -> Candidate | None:
+    """One draw, or None where it leads out of the budget; `spaces` are ordered by each limit's measure."""
     values: dict[str, Value] = {gene.name: rng.choice(gene.values) for gene in space.genes if not gene.ordered}
     ordered = [gene for gene in space.genes if gene.ordered]
-    low = {gene.name: gene.values[0] for gene in ordered}
-    high = {gene.name: gene.values[-1] for gene in ordered}
     solved = solved_gene(space)
     rng.shuffle(ordered)
     for gene in sorted(ordered, key=lambda gene: gene is solved):
-        window = _window(space, limits, gene, {**low, **values}, {**high, **values})
-        if not window:
+        windows = [_window(by, limit, gene.name, values) for by, limit in zip(spaces, limits.limits, strict=True)]
+        options = [value for value in gene.values if all(value in window for window in windows)]
+        if not options:
             return None
-        values[gene.name] = _choose(window, gene.log, rng)
+        values[gene.name] = _choose(options, gene.log, rng)
     found = candidate(space, values)
     return found if found is not None and limits.allows(found.cost) else None
 
 
-def _window(space: Space, limits: Budget, gene: Gene, cheap: Values, dear: Values) -> tuple[Value, ...]:
-    """The values of `gene` from which the caps can be kept at their cheapest and the bands reached at their dearest.
+def _window(space: Space, limit: Limit, name: str, drawn: Values) -> tuple[Value, ...]:
+    """The values of a gene from which `limit` can still be kept, by the cheapest and by the dearest of the rest.
 
-    Found by bisection, since cost rises along the values of every numeric gene.
+    Found by bisection, since the limit's measure rises along the values of every numeric gene of `space`.
     """
+    (gene,) = (gene for gene in space.genes if gene.name == name)
+    cheap = {gene.name: gene.values[0] for gene in space.genes if gene.ordered} | dict(drawn)
+    dear = {gene.name: gene.values[-1] for gene in space.genes if gene.ordered} | dict(drawn)
 
     def within(value: Value) -> bool:
-        found = candidate(space, {**cheap, gene.name: value})
-        return found is not None and limits.fits_below(found.cost)
+        found = candidate(space, {**cheap, name: value})
+        return found is not None and getattr(found.cost, limit.measure) <= limit.high
 
-    def enough(value: Value) -> bool:
-        found = candidate(space, {**dear, gene.name: value})
-        return found is not None and limits.fits_above(found.cost)
+    def short(value: Value) -> bool:
+        found = candidate(space, {**dear, name: value})
+        return found is None or getattr(found.cost, limit.measure) < limit.low
 
     end = _count(len(gene.values), lambda index: within(gene.values[index]))
-    start = 0
-    if any(limit.low for limit in limits.limits):
-        start = _count(len(gene.values), lambda index: not enough(gene.values[index]))
+    start = _count(len(gene.values), lambda index: short(gene.values[index])) if limit.low else 0
     return gene.values[start:end]
 
 
@@ -196,6 +200,6 @@ def _count(size: int, holds: Callable[[int], bool]) -> int:
     return low
 
 
-def _choose(values: tuple[Value, ...], log: bool, rng: random.Random) -> Value:
+def _choose(values: Sequence[Value], log: bool, rng: random.Random) -> Value:
     # Values of a range lie a constant step apart: a weight of 1 / value makes them uniform in the logarithm.
     return rng.choices(values, [1 / float(value) for value in values])[0] if log else rng.choice(values)

@@ -37,6 +37,8 @@ class _Choices(_Shared):
 
 def read_value(spec: Any, hint: Any, place: Place, name: str, mistakes: Mistakes, genes: list[Gene]) -> Slot:
     """The slot of a value that is not one of a stage; what varies is added to `genes`."""
+    if isinstance(spec, dict) and "per" in spec:
+        mistakes.add((*place, "per"), "only values under `stages` can be drawn per stage; leave this out")
     return _read(spec, hint, place, (name,), (0,), mistakes, genes)[0]
 
 
@@ -91,6 +93,8 @@ def _range(spec: _Range, hint: Any, place: Place, mistakes: Mistakes) -> tuple[V
     right = [_typed(end, hint, (*place, "range", index), mistakes) for index, end in enumerate(spec.range)]
     if "step" in spec.model_fields_set:
         right.append(_typed(spec.step, hint, (*place, "step"), mistakes))
+    if not all(right):
+        return ()
     (low, high), step = (Decimal(str(end)) for end in spec.range), Decimal(str(spec.step))
     problem = ""
     if high < low:
@@ -103,7 +107,6 @@ def _range(spec: _Range, hint: Any, place: Place, mistakes: Mistakes) -> tuple[V
         problem = "a log scale needs a range above zero"
     if problem:
         mistakes.add((*place, "range"), problem)
-    if problem or not all(right):
         return ()
     whole = all(isinstance(number, int) for number in (*spec.range, spec.step))
     numbers = (low + index * step for index in range(int((high - low) / step) + 1))
