@@ -26,9 +26,9 @@ class Recipe(BaseModel):
     lr: Annotated[float, Field(gt=0)] = 0.03
     warmup: Annotated[float, Field(ge=0)] = 0.2
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    norm_batches: Annotated[int, Field(ge=1)] = 16
+    norm_batches: Annotated[int, Field(ge=1)] = 32
     precision: Literal["auto", "fp32", "bf16"] = "auto"
 
     @model_validator(mode="after")
