@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archspace.cost import Cost, cost_of
+from archspace.costs import Cost, cost_of
 from archspace.genome import Genome, Shape
 from archspace.lookup import TARGET, Found, find_genome
 from archspace.space.budget import Budget, parse_budget
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from archspace.network import Network
     from archspace.outcome import Outcome
     from archspace.records.record import RunRecord
-    from archspace.search.run import Executor
-    from archspace.search.searcher import Searcher
+    from archspace.searching.run import Executor
+    from archspace.searching.searcher import Searcher
     from archspace.training.recipe import Recipe
 
 __all__ = ["build", "cost", "load_genome", "load_space", "open_run", "resume", "sample", "search"]
@@ -89,7 +89,7 @@ def search(
     every epoch. Raises UserError before anything is written, RunFailed where the winner's export cannot be proven.
     """
     from archspace.outcome import finish
-    from archspace.search.run import Request, start
+    from archspace.searching.run import Request, start
     from archspace.training.recipe import Recipe
 
     folder = runs_folder(runs)
@@ -123,7 +123,7 @@ def resume(
 ) -> Outcome:
     """Go on with a run after a stop or a crash, or extend it by `more_trials`; raises UserError and RunFailed."""
     from archspace.outcome import finish
-    from archspace.search.run import resume as resume_run
+    from archspace.searching.run import resume as resume_run
 
     ended = resume_run(runs_folder(runs) / name, progress or _silent, more_trials, seconds, executor, address)
     return finish(ended.folder, ended.interrupted)

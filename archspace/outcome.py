@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archspace.analysis.front import front, hypervolume, winner
-from archspace.cost import Cost, cost
+from archspace.costs import Cost, cost
 from archspace.errors import UserError
 from archspace.records.record import RunRecord
 from archspace.records.view import read_run
@@ -74,7 +74,7 @@ def finish(folder: Path, interrupted: bool = False) -> Outcome:
 def export_trial(record: RunRecord, trial: pd.Series, form: str, path: Path) -> Exported:
     """Export a trial's trained network; raises UserError where it has no weights, RunFailed if the proof fails."""
     from archspace.blueprint import draw
-    from archspace.cost import cost_of
+    from archspace.costs import cost_of
     from archspace.export import FORMATS, Facts
     from archspace.genomefile import genome_from_data
     from archspace.training.checkpoint import load_checkpoint
@@ -130,7 +130,7 @@ def _figures(trial: pd.Series, figures: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _cost_at_task(record: RunRecord, genome: str) -> Cost:
-    from archspace.cost import cost_of
+    from archspace.costs import cost_of
     from archspace.genomefile import genome_from_data
 
     return cost_of(genome_from_data(json.loads(genome)), record.config.task.input, record.config.task.classes)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import archspace
 from archspace.document import read_text
-from archspace.search.machine import describe, versions
+from archspace.searching.machine import describe, versions
 from archspace.space.file import read_space
 from archspace.training.recipe import Recipe
 

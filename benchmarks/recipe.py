@@ -15,7 +15,7 @@ import torch
 
 import archspace
 from archspace.data.tasks import load_task
-from archspace.search.machine import describe, versions
+from archspace.searching.machine import describe, versions
 from archspace.training.device import choose_device, choose_mode
 from archspace.training.loop import train
 from archspace.training.recipe import Recipe

@@ -9,7 +9,7 @@ from random import Random
 import pandas as pd
 
 from archspace.blocks.residual import BasicGenes, BottleneckGenes
-from archspace.cost import cost_of
+from archspace.costs import cost_of
 from archspace.genome import Genome, Stage, Stem, canonical_json
 from archspace.records.config import RunConfig, TaskConfig
 from archspace.records.record import RunRecord

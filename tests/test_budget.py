@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archspace.cost import Cost
+from archspace.costs import Cost
 from archspace.errors import BudgetError
 from archspace.space.budget import Budget, Limit, combined, parse_budget
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from archspace.blocks.registry import families
 from archspace.blocks.residual import BasicGenes, BottleneckGenes
 from archspace.blueprint import Blueprint, draw
-from archspace.cost import cost
+from archspace.costs import cost
 from archspace.errors import RunFailed, UserError
 from archspace.export import FORMATS, Facts, export_python, export_safetensors
 from archspace.export.proof import Case, Proof, prove_all, storable

@@ -10,7 +10,7 @@ from torch import nn
 
 from archspace.blocks.residual import BasicGenes, BottleneckGenes
 from archspace.blueprint import draw
-from archspace.cost import cost
+from archspace.costs import cost
 from archspace.genome import Genome, Shape, Stage, Stem, Survival
 from archspace.measure.count import Difference, counted_params, differences, hooked_acts, hooked_macs, traced_flops
 from archspace.network import build

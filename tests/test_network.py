@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from archspace.blocks.registry import Family, families
 from archspace.blocks.residual import BasicGenes, Residual
 from archspace.blueprint import draw
-from archspace.cost import cost
+from archspace.costs import cost
 from archspace.data.tasks import Split, Task
 from archspace.errors import GenomeError
 from archspace.genome import Genome, Shape, Stage, Stem, Survival

@@ -30,7 +30,7 @@ from pathlib import Path
 import archspace
 from archspace.blocks.registry import family
 from archspace.blueprint import draw
-from archspace.cost import cost
+from archspace.costs import cost
 from archspace.export import Facts, export_python
 from archspace.genome import Genome, Stage, Stem, Survival
 from archspace.measure.count import differences

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from archspace.blueprint import draw
-from archspace.cost import cost_of
+from archspace.costs import cost_of
 from archspace.errors import UserError
 from archspace.network import build
 from archspace.zoo import check, entries, entry, names

@@ -10,7 +10,7 @@ import click
 from archspace.cli.output import json_option, print_json, print_table, runs_option
 
 if TYPE_CHECKING:
-    from archspace.cost import Cost
+    from archspace.costs import Cost
     from archspace.lookup import Found
     from archspace.zoo.zoo import ZooEntry
 
@@ -75,7 +75,7 @@ def zoo(name: str | None, check: bool, as_json: bool) -> None:
 
 def cost_data(found: Found) -> dict[str, Any]:
     """A genome's cost as plain data."""
-    from archspace.cost import cost_of
+    from archspace.costs import cost_of
 
     total = cost_of(found.genome, found.input, found.classes)
     return {"id": found.genome.id, "name": found.name} | _plain(total)

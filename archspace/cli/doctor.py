@@ -47,7 +47,7 @@ def _machine() -> dict[str, str]:
 
     from archspace.api import runs_folder
     from archspace.data.tasks import TASKS
-    from archspace.search.machine import describe, plan_share
+    from archspace.searching.machine import describe, plan_share
     from archspace.space.file import shipped_spaces
     from archspace.training.device import choose_mode
     from archspace.training.recipe import Recipe

@@ -15,7 +15,7 @@ from rich.text import Text
 from archspace.units import UNITS, duration, percent, si
 
 if TYPE_CHECKING:
-    from archspace.search.searcher import Searcher
+    from archspace.searching.searcher import Searcher
 
 ENDED = ("complete", "stopped", "failed")
 

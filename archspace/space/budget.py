@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from archspace.cost import Cost
+from archspace.costs import Cost
 from archspace.errors import BudgetError
 
 UNITS = {"flop": "flops", "mac": "macs", "param": "params", "act": "acts"}

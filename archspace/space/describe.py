@@ -6,7 +6,7 @@ import random
 import statistics
 from typing import Any
 
-from archspace.cost import MEASURES
+from archspace.costs import MEASURES
 from archspace.space.budget import Budget, combined
 from archspace.space.sampler import Candidate, candidate, reachable, sample
 from archspace.space.space import Gene, Space

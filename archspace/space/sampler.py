@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, product
 
-from archspace.cost import Cost, cost_of
+from archspace.costs import Cost, cost_of
 from archspace.errors import BudgetError, GenomeError
 from archspace.genome import Genome
 from archspace.space.budget import Budget, Limit, combined

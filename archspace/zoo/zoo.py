@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from archspace.cost import cost_of
+from archspace.costs import cost_of
 from archspace.document import Mistakes, read_text
 from archspace.errors import UserError
 from archspace.genomefile import parse_genome

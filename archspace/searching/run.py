@@ -14,15 +14,15 @@ from typing import Literal
 
 from filelock import FileLock, Timeout
 
-from archspace.cost import cost_of
+from archspace.costs import cost_of
 from archspace.data.tasks import load_task
 from archspace.document import Document
 from archspace.errors import BudgetError, UserError
 from archspace.genome import Genome, genome_data
 from archspace.records.config import RunConfig, TaskConfig
 from archspace.records.ledger import Ledger
-from archspace.search.machine import describe, plan_share, versions
-from archspace.search.searcher import Listener, Searcher
+from archspace.searching.machine import describe, plan_share, versions
+from archspace.searching.searcher import Listener, Searcher
 from archspace.seeds import derive
 from archspace.space.budget import Budget
 from archspace.space.file import read_space
@@ -134,11 +134,11 @@ def _carry_on(
 def _execute(searcher: Searcher, executor: Executor, address: str | None) -> None:
     config = searcher.ledger.config
     if executor == "in-process":
-        from archspace.search.inprocess import run_in_process
+        from archspace.searching.inprocess import run_in_process
 
         run_in_process(searcher, load_task(config.task.name))
     elif searcher.unfinished or len(searcher.ledger.trials()) < searcher.trials:
-        from archspace.search.runner import run_on_ray
+        from archspace.searching.runner import run_on_ray
 
         run_on_ray(searcher, config.concurrency, config.gpus_per_trial, address)
 

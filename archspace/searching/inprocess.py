@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from archspace.data.tasks import Task
-from archspace.search.searcher import Searcher
-from archspace.search.trial import epochs_of
+from archspace.searching.searcher import Searcher
+from archspace.searching.trial import epochs_of
 
 
 def run_in_process(searcher: Searcher, task: Task) -> None:

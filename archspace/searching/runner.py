@@ -19,8 +19,8 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher as RaySearcher
 
 from archspace.data.tasks import Task, load_task
-from archspace.search.searcher import Searcher
-from archspace.search.trial import TrialSpec, epochs_of
+from archspace.searching.searcher import Searcher
+from archspace.searching.trial import TrialSpec, epochs_of
 from archspace.training.recipe import Recipe
 
 RETRIES = 1

@@ -8,14 +8,14 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from archspace.cost import cost_of
+from archspace.costs import cost_of
 from archspace.genome import Genome
 from archspace.genomefile import genome_from_data
 from archspace.records.ledger import Ledger
 from archspace.records.metrics import read_metrics
-from archspace.search.rungs import Standing, goes_on
-from archspace.search.sampler import STARTUP, Result, propose
-from archspace.search.trial import TrialSpec
+from archspace.searching.rungs import Standing, goes_on
+from archspace.searching.sampler import STARTUP, Result, propose
+from archspace.searching.trial import TrialSpec
 from archspace.seeds import derive
 from archspace.space.budget import parse_budget
 from archspace.space.space import Space, values_of
