@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archspace.search.rungs import Standing, goes_on
+from archspace.searching.rungs import Standing, goes_on
 
 standings = st.builds(
     Standing,

@@ -154,6 +154,13 @@ def test_a_budget_out_of_reach_names_what_is_within(text: str) -> None:
     )
 
 
+def test_a_band_that_one_genome_hits_is_hit() -> None:
+    for target in random.Random(1).sample(ALL, 4):
+        exact = ", ".join(f"{getattr(target.cost, measure)}{measure}±0%" for measure in ("flops", "params", "acts"))
+        (found,) = draws_of(SPACE, exact, 1)
+        assert found.cost == target.cost
+
+
 def test_a_band_that_no_genome_hits_is_told() -> None:
     low, high = next((a, b) for a, b in pairwise(FLOPS) if b - a > 2000)
     with pytest.raises(BudgetError, match="was found within it"):

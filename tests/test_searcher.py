@@ -10,7 +10,7 @@ import pytest
 import tiny
 from filelock import FileLock
 
-from archspace.cost import cost_of
+from archspace.costs import cost_of
 from archspace.data.tasks import load_task
 from archspace.errors import BudgetError, UserError
 from archspace.genome import Genome, genome_data
@@ -18,10 +18,10 @@ from archspace.genomefile import read_genome
 from archspace.records.ledger import Ledger, LedgerTrial
 from archspace.records.metrics import FILE, read_metrics
 from archspace.records.view import read_run
-from archspace.search.run import Request, resume, start
-from archspace.search.sampler import STARTUP, Result, distribution, propose, snap
-from archspace.search.searcher import Searcher
-from archspace.search.trial import epochs_of
+from archspace.searching.run import Request, resume, start
+from archspace.searching.sampler import STARTUP, Result, distribution, propose, snap
+from archspace.searching.searcher import Searcher
+from archspace.searching.trial import epochs_of
 from archspace.space.budget import parse_budget
 from archspace.space.sampler import draws
 from archspace.space.space import values_of

@@ -6,7 +6,7 @@ from typing import Any
 from archspace.document import read_text
 from archspace.genome import Genome
 from archspace.records.config import RunConfig, TaskConfig
-from archspace.search.run import Request
+from archspace.searching.run import Request
 from archspace.space.budget import parse_budget
 from archspace.space.file import read_space
 from archspace.space.sampler import sample

@@ -16,6 +16,8 @@ from archspace.units import UNITS, si
 
 ATTEMPTS = 500
 """Draws that may miss a narrow band before it is called out of reach."""
+SMALL = 5000
+"""Settings of a space that is gone through as a whole when draws keep missing a band."""
 CORNERS = 64
 """How many settings of the genes without an order are looked at for the reachable range."""
 
@@ -70,13 +72,16 @@ def draws(space: Space, budget: Budget, rng: random.Random) -> Iterator[Candidat
     limits = combined(budget, space.limits)
     spaces = [from_cheap_to_dear(space, limit.measure) for limit in limits.limits]
     while True:
-        for _ in range(ATTEMPTS):
-            found = _draw(space, limits, spaces, rng)
-            if found is not None:
-                break
-        else:
-            raise BudgetError(out_of_reach(space, limits))
+        attempts = (_draw(space, limits, spaces, rng) for _ in range(ATTEMPTS))
+        found = next((found for found in attempts if found is not None), None)
+        if found is None:
+            break
         yield found
+    few = _all_within(space, limits)
+    if not few:
+        raise BudgetError(out_of_reach(space, limits))
+    while True:
+        yield rng.choice(few)
 
 
 def sample(space: Space, budget: Budget, n: int, seed: int) -> list[Candidate]:
@@ -148,6 +153,16 @@ def out_of_reach(space: Space, limits: Budget) -> str:
         f"budget {limits}: no genome of space {space.name} was found within it; the space reaches "
         f"{' and '.join(ranges)} (at {size}, {space.classes} classes)"
     )
+
+
+def _all_within(space: Space, limits: Budget) -> list[Candidate]:
+    """Every genome within the limits, of a space that is small enough to be gone through; else none."""
+    if space.size > SMALL:
+        return []
+    names = [gene.name for gene in space.genes]
+    settings = product(*(gene.values for gene in space.genes))
+    found = (candidate(space, dict(zip(names, setting, strict=True))) for setting in settings)
+    return [item for item in found if item is not None and limits.allows(item.cost)]
 
 
 def _draw(space: Space, limits: Budget, spaces: Sequence[Space], rng: random.Random) -> Candidate | None:
