@@ -92,7 +92,7 @@ BOTTLENECK_BRANCH = Part(BottleneckBranch, bottleneck_branch_cost)
 
 @dataclass(frozen=True)
 class BasicGenes:
-    """Genes of the basic block. It has no cardinality: two layers in groups are not split-transform-merge (Xie, 3.3)."""
+    """Genes of the basic block; no cardinality: two layers in groups are no split-transform-merge (Xie, 3.3)."""
 
     shortcut: Shortcut = "B"
 
