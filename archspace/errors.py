@@ -1,5 +1,14 @@
 """Errors that the person at the keyboard can mend."""
 
+import difflib
+from collections.abc import Iterable
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """The closest of the known names as a parenthesis behind the wrong one, or nothing."""
+    close = difflib.get_close_matches(str(name), list(known), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
 
 class UserError(Exception):
     """A mistake in what was handed in: a file, an option, a name. Each message says where, what and what to do."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from archspace.errors import UserError
+from archspace.errors import UserError, did_you_mean
 from archspace.genome import Genome, Shape
 from archspace.genomefile import load_genome, read_genome
 from archspace.zoo.zoo import entry, names
@@ -39,8 +38,7 @@ def find_genome(reference: str, runs: Path) -> Found:
     run, colon, identifier = reference.partition(":")
     if colon:
         return _in_run(runs / run, identifier)
-    close = difflib.get_close_matches(reference, names(), n=1, cutoff=0.5)
-    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    hint = did_you_mean(reference, names())
     raise UserError(f"genome {reference!r}{hint}: not in the zoo (`archspace zoo` lists it), no file, and not RUN:ID")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,6 +9,8 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+
+from archspace.errors import did_you_mean
 
 Path = tuple[str | int, ...]
 """Keys and list indices from the top of a document to a value."""
@@ -41,12 +42,7 @@ _LIMITS = {
 def unknown_key(name: str, known: Iterable[str]) -> str:
     """The message for a key that nothing reads, with the closest known one."""
     choices = sorted(known)
-    return f"unknown key{_did_you_mean(name, choices)}; known keys are {', '.join(choices)}"
-
-
-def _did_you_mean(name: object, choices: Iterable[str]) -> str:
-    close = difflib.get_close_matches(str(name), list(choices), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+    return f"unknown key{did_you_mean(name, choices)}; known keys are {', '.join(choices)}"
 
 
 def found(value: object) -> str:
@@ -81,10 +77,10 @@ class _Wrong:
         if kind == "union_tag_invalid":
             choices, tag = re.findall(r"'([^']*)'", context["expected_tags"]), context["tag"]
             key = _existing(data, (*location, context["discriminator"].strip("'")))
-            hint = _did_you_mean(tag, choices)
+            hint = did_you_mean(tag, choices)
             return _Wrong(key, f"expected {' or '.join(map(repr, choices))}, found {tag!r}{hint}")
         if kind in ("literal_error", "enum"):
-            hint = _did_you_mean(error["input"], re.findall(r"'([^']*)'", context["expected"]))
+            hint = did_you_mean(error["input"], re.findall(r"'([^']*)'", context["expected"]))
             return _Wrong(path, f", found {seen}{hint}", context["expected"])
         if kind in _EXPECTED:
             return _Wrong(path, f", found {seen}", _EXPECTED[kind])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Protocol
 
-from archspace.errors import GenomeError
+from archspace.errors import GenomeError, did_you_mean
 
 if TYPE_CHECKING:
     from archspace.plan import Planned
@@ -72,7 +71,5 @@ def family(name: str) -> Family:
     """The family of this name; raises GenomeError that names the closest."""
     known = families()
     if name not in known:
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f" (did you mean {close[0]!r}?)" if close else ""
-        raise GenomeError(f"unknown block {name!r}{hint}; known are {', '.join(sorted(known))}")
+        raise GenomeError(f"unknown block {name!r}{did_you_mean(name, known)}; known are {', '.join(sorted(known))}")
     return known[name]

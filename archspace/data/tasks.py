@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from archspace.errors import UserError
+from archspace.errors import UserError, did_you_mean
 from archspace.genome import Shape
 
 if TYPE_CHECKING:
@@ -41,9 +40,7 @@ class Task:
 def load_task(name: str) -> Task:
     """The task of this name; raises UserError that names the known ones."""
     if name not in TASKS:
-        close = difflib.get_close_matches(name, TASKS, n=1)
-        hint = f" (did you mean {close[0]!r}?)" if close else ""
-        raise UserError(f"unknown task {name!r}{hint}; known are {', '.join(sorted(TASKS))}")
+        raise UserError(f"unknown task {name!r}{did_you_mean(name, TASKS)}; known are {', '.join(sorted(TASKS))}")
     module, _, function = TASKS[name].partition(":")
     loader: Callable[[], Task] = getattr(import_module(module), function)
     return loader()

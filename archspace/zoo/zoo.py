@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from archspace.costs import cost_of
 from archspace.document import Mistakes, read_text
-from archspace.errors import UserError
+from archspace.errors import UserError, did_you_mean
 from archspace.genomefile import parse_genome
 
 if TYPE_CHECKING:
@@ -70,9 +69,7 @@ def entry(name: str) -> ZooEntry:
     """The network of this name; raises UserError that names the closest."""
     texts = _texts()
     if name not in texts:
-        close = difflib.get_close_matches(name, texts, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise UserError(f"no network called {name!r} in the zoo{hint} (`archspace zoo` lists them)")
+        raise UserError(f"the zoo has no network {name!r}{did_you_mean(name, texts)}; `archspace zoo` lists them")
     family, text = texts[name]
     document = read_text(text, f"{family}.yaml")
     mistakes = Mistakes(document)
