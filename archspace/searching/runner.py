@@ -142,7 +142,8 @@ def _ray(concurrency: int, address: str | None) -> Iterator[None]:
     local: dict[str, Any] = {"num_cpus": concurrency, "object_store_memory": OBJECT_STORE, "include_dashboard": False}
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL, **({} if address else local))
+            where = {"address": address} if address else {"address": "local"} | local
+            ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **where)
             logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
             yield
     finally:
