@@ -117,7 +117,7 @@ def test_a_search_that_is_interrupted_anywhere_ends_as_if_it_was_not(whole: Path
     searched(dataclasses.replace(request, name="counted"), counting)
     assert counting.calls >= 6
     for at in range(1, counting.calls + 1):
-        ended = start(dataclasses.replace(request, name=f"at-{at}"), Interrupt(at), executor="in-process")
+        ended = start(dataclasses.replace(request, runs=tmp_path / str(at)), Interrupt(at), executor="in-process")
         assert ended.interrupted
         done = footprints(ended.folder)
         resumed(ended.folder)

@@ -13,6 +13,7 @@ from archspace.genome import Genome
 from archspace.genomefile import genome_from_data
 from archspace.records.ledger import Ledger
 from archspace.records.metrics import read_metrics
+from archspace.records.siblings import adopt
 from archspace.searching.rungs import Standing, goes_on
 from archspace.searching.sampler import STARTUP, Result, propose
 from archspace.searching.trial import TrialSpec
@@ -53,18 +54,23 @@ class Searcher:
 
     def ask(self) -> TrialSpec | None:
         """The next trial, recorded as running, or None where none is left or the time is up."""
-        if self.out_of_time:
-            return None
-        if self.unfinished:
-            trial = self.unfinished.pop(0)
-            return self._hand_out(trial.number, trial.seed)
+        while not self.out_of_time:
+            number = self.unfinished.pop(0).number if self.unfinished else self._begin()
+            if number is None:
+                self.exhausted = True
+                return None
+            spec = self._hand_out(number)
+            if spec is not None:
+                return spec
+        return None
+
+    def _begin(self) -> int | None:
+        """Record a new trial, with what other runs know of it; None where no further one is wanted or found."""
         known = self.ledger.trials()
         if len(known) >= self.trials:
-            self.exhausted = True
             return None
         found = self._next_genome(len(known), {trial.id for trial in known})
         if found is None:
-            self.exhausted = True
             return None
         genome, name = found
         cost = cost_of(genome, self.space.input, self.space.classes)
@@ -72,7 +78,10 @@ class Searcher:
             raise AssertionError(f"genome {genome.id} is outside the budget {self.budget}")
         seed = derive(self.ledger.config.seed, genome.id, 0)
         number = self.ledger.begin(genome, cost, seed, name, time.time() - self.zero)
-        return self._hand_out(number, seed)
+        config, folder = self.ledger.config, self.ledger.trial_folder(number)
+        for metrics in adopt(folder, self.ledger.folder, config, genome.id, seed, time.time() - self.zero):
+            self._note(number, getattr(cost, config.measure), metrics)
+        return number
 
     def tell(self, number: int, metrics: dict[str, Any]) -> bool:
         """Take in one epoch; whether the trial goes on. Ends it in the ledger where it does not."""
@@ -80,7 +89,7 @@ class Searcher:
         epoch = int(metrics["epoch"])
         standing = self._note(number, trial.cost[self.ledger.config.measure], metrics)
         if epoch == recipe.epochs:
-            self._end(number, "complete", "")
+            self._end(number, "complete", f"trained in run {metrics['run']}" if "run" in metrics else "")
         elif epoch in recipe.rungs and not goes_on(standing, self.rungs[epoch].values()):
             self._end(number, "stopped", f"weaker than others after {epoch} epoch{'s' * (epoch > 1)}")
         elif self.out_of_time:
@@ -94,22 +103,28 @@ class Searcher:
             self._end(number, "failed", reason)
             self.listener(self)
 
-    def _hand_out(self, number: int, seed: int) -> TrialSpec | None:
-        """The trial's spec, or the next one's where its last epoch on record is a rung that it does not pass.
+    def _hand_out(self, number: int) -> TrialSpec | None:
+        """The trial's spec, or None where its last epoch on record is a rung that it does not pass.
 
         A crash may come between an epoch and the decision at its rung, that on the last epoch included.
         """
-        config = self.ledger.config
-        data = json.loads(self.ledger.trials()[number].genome)
+        config, trial = self.ledger.config, self.ledger.trials()[number]
         folder = self.ledger.trial_folder(number)
         folder.mkdir(parents=True, exist_ok=True)
         spec = TrialSpec(
-            number, data, seed, config.task.name, config.recipe, config.device, str(folder.resolve()), self.zero
+            number=number,
+            genome=json.loads(trial.genome),
+            seed=trial.seed,
+            task=config.task.name,
+            recipe=config.recipe,
+            device=config.device,
+            folder=str(folder.resolve()),
+            zero=self.zero,
         )
         self.running[number] = spec
         done = max(self.curves[number], default=0)
         if done in config.recipe.rungs and not self.tell(number, self.curves[number][done]):
-            return self.ask()
+            return None
         self.listener(self)
         return spec
 

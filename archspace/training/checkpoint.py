@@ -32,6 +32,7 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
     _put(state)
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.weights.items()}
     save_file(weights, _part(folder / WEIGHTS), metadata={"epoch": str(checkpoint.epoch)})
+    _part(folder / WEIGHTS).chmod(state.stat().st_mode)  # safetensors gives its files to their owner alone
     _put(folder / WEIGHTS)
     for old in folder.glob("optimizer-*.pt"):
         if old != state:
