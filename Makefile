@@ -32,6 +32,7 @@ slow: .venv/test
 
 lint: .venv/dev
 	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
 
 types: .venv/dev
 	@$(BIN)/mypy

@@ -64,9 +64,7 @@ class BottleneckBranch(nn.Module):
         super().__init__()
         self.narrow = nn.Conv2d(in_width, inner, kernel_size=1, stride=stride_1x1, bias=False)
         self.norm1 = nn.BatchNorm2d(inner)
-        self.conv = nn.Conv2d(
-            inner, inner, kernel_size=3, stride=stride_3x3, padding=1, groups=cardinality, bias=False
-        )
+        self.conv = nn.Conv2d(inner, inner, kernel_size=3, stride=stride_3x3, padding=1, groups=cardinality, bias=False)
         self.norm2 = nn.BatchNorm2d(inner)
         self.widen = nn.Conv2d(inner, width, kernel_size=1, bias=False)
         self.norm3 = nn.BatchNorm2d(width)

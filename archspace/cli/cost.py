@@ -92,9 +92,7 @@ def _plain(total: Cost) -> dict[str, Any]:
 
 def _at(found: Found, size: int | None, classes: int | None) -> Found:
     channels, height, width = found.input
-    return dataclasses.replace(
-        found, input=(channels, size or height, size or width), classes=classes or found.classes
-    )
+    return dataclasses.replace(found, input=(channels, size or height, size or width), classes=classes or found.classes)
 
 
 def _print_costs(data: list[dict[str, Any]], by_stage: bool) -> None:

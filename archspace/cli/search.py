@@ -104,9 +104,7 @@ def search(
 @click.option("--address", metavar="ADDRESS", help="Join the Ray cluster there.")
 @runs_option
 @json_option
-def resume(
-    run: str, more: int, seconds: float | None, address: str | None, runs: str | None, as_json: bool
-) -> None:
+def resume(run: str, more: int, seconds: float | None, address: str | None, runs: str | None, as_json: bool) -> None:
     """Go on with RUN after a stop or a crash; what is finished is not repeated."""
     from archspace import api
     from archspace.cli.progress import Display

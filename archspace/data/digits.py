@@ -21,9 +21,7 @@ def digits() -> Task:
     images = torch.from_numpy(bunch.images).float().unsqueeze(1)
     images = F.interpolate(images, size=(SIDE, SIDE), mode="bilinear", align_corners=False)
     labels = torch.from_numpy(bunch.target).long()
-    rest, test = train_test_split(
-        range(len(labels)), test_size=360, stratify=bunch.target, random_state=SPLIT_SEED
-    )
+    rest, test = train_test_split(range(len(labels)), test_size=360, stratify=bunch.target, random_state=SPLIT_SEED)
     train, val = train_test_split(rest, test_size=360, stratify=bunch.target[rest], random_state=SPLIT_SEED)
     mean, std = images[train].mean(), images[train].std()
 
