@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from archspace.searching.searcher import Searcher
 
 ENDED = ("complete", "stopped", "failed")
+SHOWN = 8
+"""Running trials named at most."""
 
 
 class Display:
@@ -30,7 +32,7 @@ class Display:
         self.area, self.best = 0.0, float("nan")
         self.told: set[tuple[int, int]] = set()
         self.began = time.monotonic()
-        self.seconds: list[float] = []
+        self.before, self.seconds = 0, 0.0
         self.live = Live(console=self.console, get_renderable=self._render, refresh_per_second=2, transient=True)
 
     def __enter__(self) -> Display:
@@ -53,13 +55,14 @@ class Display:
         self.states = ended
         self._measure(searcher)
         if first:
+            self.before = len(ended)
             self.console.print(plan_line(searcher))
         for number, curve in list(searcher.curves.items()):
             last = max(curve, default=0)
             if (number, last) not in self.told and last:
                 self.told.add((number, last))
                 if not first:
-                    self.seconds.append(curve[last]["seconds"])
+                    self.seconds += curve[last]["seconds"]
                     self.console.print(self._line(number, last))
         for number in news:
             if ended[number] == "failed":
@@ -95,30 +98,45 @@ class Display:
     def _render(self) -> RenderableType:
         searcher, gone = self.searcher, time.monotonic() - self.began
         if searcher is None:
-            return Text(f"starting ... {duration(gone)}")
+            return Text(f"starting ... {clock(gone)}")
+        done, running = len(self.states), sorted(searcher.running)
+        over = not running and (done >= searcher.trials or searcher.exhausted or searcher.out_of_time)
+        outlook = "writing the report, proving the winner's source" if over else self._outlook(searcher)
         table = Table.grid(padding=(0, 2))
         table.add_row(
-            ProgressBar(total=searcher.trials, completed=len(self.states), width=24),
-            f"{len(self.states)}/{searcher.trials} trials done",
-            f"best error {percent(self.best)}",
-            f"hypervolume {self.area:.3f}",
-            f"{duration(gone)} gone, ETA {duration(self._eta(searcher))}",
+            ProgressBar(total=searcher.trials, completed=done, width=24, complete_style="green"),
+            Text(f"{done}/{searcher.trials} trials done  {clock(gone)} gone, {outlook}"),
         )
-        running = [self._stand(searcher, number) for number in sorted(searcher.running)]
-        return Group(table, Text("   ".join(running), style="dim"))
+        area = f"{self.area:.3f}" if self.area else "–"
+        stands = [self._stand(searcher, number) for number in running[:SHOWN]]
+        stands += [f"and {len(running) - SHOWN} more"] if len(running) > SHOWN else []
+        return Group(
+            table,
+            Text(f"best error {percent(self.best)}  hypervolume {area}"),
+            Text("   ".join(stands), style="dim"),
+        )
 
     def _stand(self, searcher: Searcher, number: int) -> str:
-        last, epochs = max(searcher.curves[number], default=0), searcher.ledger.config.recipe.epochs
+        # `get`, for this runs in a thread of its own: a lookup in a defaultdict would change it.
+        last, epochs = max(searcher.curves.get(number, {}), default=0), searcher.ledger.config.recipe.epochs
         return f"trial {number}: epoch {min(last + 1, epochs)} of {epochs}"
 
-    def _eta(self, searcher: Searcher) -> float:
-        """Seconds until the trials are done at the pace so far, or until the time is up if that is sooner."""
-        limit = max(searcher.deadline - time.time(), 0.0)
-        if not self.seconds or not self.states:
-            return limit
-        per_trial = sum(self.seconds) / len(self.states)
-        left = (searcher.trials - len(self.states)) * per_trial / searcher.ledger.config.concurrency
-        return min(left, limit)
+    def _outlook(self, searcher: Searcher) -> str:
+        """When the trials will be done at the pace since this start, or the time is up if that is sooner."""
+        limit, ended = max(searcher.deadline - time.time(), 0.0), len(self.states) - self.before
+        if not ended or not self.seconds:
+            return f"at most {clock(limit)} to go"
+        left = (searcher.trials - len(self.states)) * self.seconds / ended / searcher.ledger.config.concurrency
+        return f"ETA {clock(min(left, limit))}"
+
+
+def clock(seconds: float) -> str:
+    """Seconds as minutes:seconds or hours:minutes:seconds, which does not change its length as it ticks."""
+    if seconds == float("inf"):
+        return "no limit"
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
 
 
 def plan_line(searcher: Searcher) -> str:

@@ -13,6 +13,7 @@ from archspace.cli.space import BUDGET_HELP, space_option
 if TYPE_CHECKING:
     from archspace.outcome import Outcome
 
+INTERRUPTED = 130
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -126,4 +127,4 @@ def _finish(outcome: Outcome, as_json: bool) -> None:
         print_outcome(outcome)
     if outcome.interrupted:
         click.echo(f"interrupted; `archspace resume {outcome.record.name}` goes on", err=True)
-        raise KeyboardInterrupt
+        click.get_current_context().exit(INTERRUPTED)

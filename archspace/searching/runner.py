@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -128,6 +130,24 @@ def run_on_ray(searcher: Searcher, concurrency: int, gpus_per_trial: float, addr
         tuner.fit()
 
 
+class Brief(io.TextIOBase):
+    """What Ray prints, on stderr; its notes, such as that a worker died, are cut to their first sentence."""
+
+    def write(self, text: str) -> int:
+        """Pass text on."""
+        _, note, told = text.partition("(raylet)")
+        if note:
+            plain = re.sub(r"\x1b\[[0-9;]*m", "", told).strip()
+            sys.stderr.write("ray: " + re.split(r"(?<=\.)\s|\n", plain, maxsplit=1)[0])
+        else:
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Pass on what is waiting."""
+        sys.stderr.flush()
+
+
 @contextlib.contextmanager
 def _ray(concurrency: int, address: str | None) -> Iterator[None]:
     """A local Ray for the time of a search, or a connection to a cluster; nothing of it reaches stdout."""
@@ -141,7 +161,7 @@ def _ray(concurrency: int, address: str | None) -> Iterator[None]:
     os.environ.update(quiet)
     local: dict[str, Any] = {"num_cpus": concurrency, "object_store_memory": OBJECT_STORE, "include_dashboard": False}
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(Brief()):
             where = {"address": address} if address else {"address": "local"} | local
             ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **where)
             logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
