@@ -12,7 +12,7 @@ PYTHON ?= python3
 ARGS ?=
 
 BIN := .venv/bin
-INSTALL = $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help search test slow lint types layers ci clean

@@ -44,15 +44,16 @@ def command_seconds(*arguments: str) -> list[float]:
     return seconds[1:]
 
 
-def search_seconds(trials: int, runs: Path) -> dict[str, float]:
+def search_seconds(trials: int) -> dict[str, float]:
     """One search through Ray with one worker: wall seconds, those spent in epochs, when the first trial began."""
     space = read_space(read_text(SPACE, "overhead.yaml"))
-    name = f"n{trials}-{len(list(runs.iterdir()))}"
-    began = time.perf_counter()
-    outcome = archspace.search(
-        space, "5MFLOPs", trials=trials, name=name, runs=runs, concurrency=1, recipe=RECIPE, seconds=600
-    )
-    wall = time.perf_counter() - began
+    # A folder of its own: beside another run the trainings would be taken over from there.
+    with tempfile.TemporaryDirectory() as runs:
+        began = time.perf_counter()
+        outcome = archspace.search(
+            space, "5MFLOPs", trials=trials, runs=runs, concurrency=1, recipe=RECIPE, seconds=600
+        )
+        wall = time.perf_counter() - began
     record = outcome.record
     first = record.curves.iloc[0]
     return {
@@ -69,8 +70,7 @@ def main() -> None:
         "archspace --help": command_seconds("--help"),
         "archspace cost resnext50_32x4d": command_seconds("cost", "resnext50_32x4d"),
     }
-    with tempfile.TemporaryDirectory() as folder:
-        pairs = [[search_seconds(n, Path(folder)) for n in (FEW, MANY)] for _ in range(REPEATS)]
+    pairs = [[search_seconds(trials) for trials in (FEW, MANY)] for _ in range(REPEATS)]
     figures["Ray: call to first trial"] = [run["ray"] for pair in pairs for run in pair]
     figures["first worker: trial to first step"] = [run["worker"] for pair in pairs for run in pair]
     figures["overhead per trial"] = [
