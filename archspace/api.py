@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from archspace.costs import Cost, cost_of
 from archspace.genome import Genome, Shape
-from archspace.lookup import TARGET, Found, find_genome
+from archspace.lookup import TARGET, Found, find_genome, run_folder
 from archspace.space.budget import Budget, parse_budget
 from archspace.space.file import load_space
 from archspace.space.sampler import Candidate
@@ -125,7 +125,7 @@ def resume(
     from archspace.outcome import finish
     from archspace.searching.run import resume as resume_run
 
-    ended = resume_run(runs_folder(runs) / name, progress or _silent, more_trials, seconds, executor, address)
+    ended = resume_run(run_folder(name, runs_folder(runs)), progress or _silent, more_trials, seconds, executor, address)
     return finish(ended.folder, ended.interrupted)
 
 
@@ -133,7 +133,7 @@ def open_run(name: str, runs: str | Path | None = None) -> RunRecord:
     """A run as tables: `trials` and `curves` are DataFrames; raises UserError where there is none."""
     from archspace.records.view import read_run
 
-    return read_run(runs_folder(runs) / name)
+    return read_run(run_folder(name, runs_folder(runs)))
 
 
 def _space(space: Space | str | Path) -> Space:

@@ -37,9 +37,18 @@ def find_genome(reference: str, runs: Path) -> Found:
         return Found(load_genome(path), path.stem, *TARGET)
     run, colon, identifier = reference.partition(":")
     if colon:
-        return _in_run(runs / run, identifier)
+        return _in_run(run_folder(run, runs), identifier)
     hint = did_you_mean(reference, names())
     raise UserError(f"genome {reference!r}{hint}: not in the zoo (`archspace zoo` lists it), no file, and not RUN:ID")
+
+
+def run_folder(name: str, runs: Path) -> Path:
+    """The folder of the run called `name`, there or not; raises UserError for what is no name."""
+    last = Path(name).name
+    if last in ("", "..") or last != name:
+        hint = "" if last in ("", "..") else f"; write {last!r}, and --runs for the folder that it is in"
+        raise UserError(f"run name {name!r}: not the plain name of a run in {runs}{hint}")
+    return runs / name
 
 
 def _in_run(folder: Path, identifier: str) -> Found:
@@ -47,7 +56,7 @@ def _in_run(folder: Path, identifier: str) -> Found:
 
     record = read_run(folder)
     for trial in record.trials.itertuples():
-        if identifier in (trial.id, trial.name):
+        if identifier and identifier in (trial.id, trial.name):
             genome = read_genome(str(trial.genome), f"{record.name}:{identifier}")
             return Found(genome, str(trial.id), record.config.target_input, record.config.target_classes)
     known = ", ".join(str(trial) for trial in record.trials["id"][:5])

@@ -40,10 +40,10 @@ def cost(
     from archspace.api import runs_folder
     from archspace.lookup import find_genome
 
-    found = [_at(find_genome(name, runs_folder(runs)), size, classes) for name in (genome, against) if name]
+    found = [_at(find_genome(name, runs_folder(runs)), size, classes) for name in (genome, against) if name is not None]
     data = [cost_data(item) for item in found]
     if as_json:
-        print_json(data[0] | ({"against": data[1]} if against else {}))
+        print_json(data[0] | ({"against": data[1]} if len(data) > 1 else {}))
     else:
         _print_costs(data, by_stage)
     for item in found if check else ():

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from archspace.export import Exported
 
 
-@click.command()
+@click.command(short_help="Hand a network over as source or weights.")
 @click.argument("run_or_genome", metavar="RUN|GENOME")
 @click.option(
     "--format", "form", type=click.Choice(["python", "safetensors"]), default="python", show_default=True,
@@ -43,7 +43,7 @@ def export(run_or_genome: str, form: str, output: str | None, runs: str | None) 
     elif colon and (folder / run / "run.yaml").is_file():
         record = read_run(folder / run)
         chosen = record.trials[(record.trials["id"] == identifier) | (record.trials["name"] == identifier)]
-        if chosen.empty:
+        if not identifier or chosen.empty:
             raise UserError(f"run {run!r} has no genome {identifier!r}; `archspace show {run}` lists its front")
         done = export_trial(record, chosen.iloc[-1], form, Path(output or f"{run}-{identifier}{ending}"))
     else:

@@ -54,6 +54,7 @@ def show(run_or_genome: str, runs: str | None, as_json: bool) -> None:
     """A run's front and winner, or a genome and its cost."""
     from archspace.api import runs_folder
     from archspace.cli.cost import cost_data
+    from archspace.errors import UserError
     from archspace.genome import canonical_json, genome_data
     from archspace.lookup import find_genome
     from archspace.outcome import read_outcome, summary
@@ -68,7 +69,12 @@ def show(run_or_genome: str, runs: str | None, as_json: bool) -> None:
         else:
             print_outcome(outcome)
         return
-    found = find_genome(run_or_genome, runs_folder(runs))
+    try:
+        found = find_genome(run_or_genome, runs_folder(runs))
+    except UserError as error:
+        if ":" in run_or_genome or Path(run_or_genome).exists():
+            raise
+        raise UserError(f"no run {run_or_genome!r} in {runs_folder(runs)}", *error.messages) from None
     data = cost_data(found)
     if as_json:
         print_json(data | {"genome": genome_data(found.genome)})
@@ -87,12 +93,13 @@ def show(run_or_genome: str, runs: str | None, as_json: bool) -> None:
 def report(run: str, output: str | None, static: str | None, runs: str | None) -> None:
     """Write the report of RUN: one HTML file with everything in it."""
     from archspace.api import runs_folder
+    from archspace.lookup import run_folder
     from archspace.outcome import REPORT
     from archspace.records.view import read_run
     from archspace.report.figures import save_figures
     from archspace.report.page import write_report
 
-    folder = runs_folder(runs) / run
+    folder = run_folder(run, runs_folder(runs))
     record = read_run(folder)
     click.echo(str(write_report(record, Path(output) if output else folder / REPORT)))
     if static:

@@ -98,7 +98,7 @@ def search(
     _finish(outcome, as_json)
 
 
-@click.command()
+@click.command(short_help="Go on with a run after a stop or a crash.")
 @click.argument("run")
 @click.option("--trials", "more", callback=more_of, metavar="+N", help="Extend the run by N trials.")
 @click.option("--time", "seconds", callback=seconds_of, metavar="TIME", help="Stop this long from now [as the run's].")

@@ -12,7 +12,7 @@ space_option = click.option(
 BUDGET_HELP = "4GFLOPs, 600MFLOPs, 4GMACs, 25Mparams; ±2% or +-2% behind it for a band; several at once."
 
 
-@click.command()
+@click.command(short_help="Validate and describe a design space.")
 @click.argument("space")
 @click.option("--budget", multiple=True, metavar="BUDGET", help=BUDGET_HELP)
 @click.option("--seed", default=0, show_default=True, help="Seed of the random genomes looked at.")
@@ -30,7 +30,7 @@ def space(space: str, budget: tuple[str, ...], seed: int, as_json: bool) -> None
         click.echo("\n".join(lines(described)))
 
 
-@click.command()
+@click.command(short_help="Genomes within a budget and their costs.")
 @space_option
 @click.option("--budget", multiple=True, required=True, metavar="BUDGET", help=BUDGET_HELP)
 @click.option("-n", "n", type=click.IntRange(min=1), default=10, show_default=True, help="How many genomes.")
