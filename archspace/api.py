@@ -125,7 +125,9 @@ def resume(
     from archspace.outcome import finish
     from archspace.searching.run import resume as resume_run
 
-    ended = resume_run(run_folder(name, runs_folder(runs)), progress or _silent, more_trials, seconds, executor, address)
+    ended = resume_run(
+        run_folder(name, runs_folder(runs)), progress or _silent, more_trials, seconds, executor, address
+    )
     return finish(ended.folder, ended.interrupted)
 
 
