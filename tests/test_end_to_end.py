@@ -124,7 +124,7 @@ def test_a_search_leaves_its_front_a_report_and_a_winner_that_stands_alone(here:
 
 
 @sessions
-def test_a_killed_search_goes_on_where_it_was(here: Path) -> None:
+def test_a_killed_search_goes_on_where_it_was_and_past_a_trial_that_fails(here: Path) -> None:
     epochs = 6
 
     def one_done_and_one_under_way() -> bool:
@@ -147,9 +147,13 @@ def test_a_killed_search_goes_on_where_it_was(here: Path) -> None:
         with (trial_folder(here, number) / FILE).open("a") as file:
             file.write('{"epoch": 4, "train_lo')
 
-    told = resume(here, "--trials", "+1")
-    assert (told["trials"], told["complete"], told["failed"]) == (5, 5, 0)
+    (trial_folder(here, 4) / FILE).mkdir(parents=True)  # this trial cannot but fail
+    told = resume(here, "--trials", "+2")
+    assert (told["trials"], told["complete"], told["failed"]) == (6, 5, 1)
+    assert states(here)[4] == "failed"
     after = record(here).trials
+    assert after["reason"][4].startswith("IsADirectoryError")
+    assert "IsADirectoryError" in (trial_folder(here, 4) / "error.txt").read_text()
     assert after["id"].tolist()[: len(before.trials)] == before.trials["id"].tolist()
     assert after["seed"].tolist()[: len(before.trials)] == before.trials["seed"].tolist()
     assert after["id"].is_unique
@@ -227,18 +231,6 @@ def test_a_killed_worker_costs_one_retry_a_second_one_the_trial(here: Path) -> N
     in_whole_epochs(here, epochs)
     notes = [line for line in running.err.read_text().splitlines() if "ray" in line.lower()]
     assert all(len(line) < 120 for line in notes)
-
-
-@pytest.mark.slow
-def test_a_trial_that_always_fails_is_recorded_and_the_search_goes_on(here: Path) -> None:
-    assert command(*search("--trials", 1), cwd=here).code == 0
-    (trial_folder(here, 1) / FILE).mkdir(parents=True)
-    told = resume(here, "--trials", "+2")
-    assert (told["trials"], told["failed"]) == (3, 1)
-    assert states(here)[1] == "failed"
-    assert states(here)[2] in ("complete", "stopped")
-    assert record(here).trials["reason"][1].startswith("IsADirectoryError")
-    assert "IsADirectoryError" in (trial_folder(here, 1) / "error.txt").read_text()
 
 
 @pytest.mark.slow

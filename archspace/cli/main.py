@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 import click
 
@@ -19,15 +20,23 @@ from archspace.errors import RunFailed, UserError
 COMMANDS = (search, resume, runs, show, cost, sample, space, zoo, report, export, doctor)
 
 
-class InOrder(click.Group):
-    """Lists commands in the order in which a newcomer needs them."""
+class Commands(click.Group):
+    """The commands, listed in the order in which a newcomer needs them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click passes it
         """The order of registration."""
         return list(self.commands)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; a reader that went away (`| head`) is no failure, though click takes it for one."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            _drop_stdout()
+            return 0
 
-@click.group(cls=InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="archspace")
 def archspace() -> None:
     """Explore convolutional network design spaces within an exact budget.
@@ -60,10 +69,14 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         code = _say(130, "interrupted")
     except BrokenPipeError:
-        # The reader went away (`| head`): nothing more can be said, not even by the interpreter's own flush.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_stdout()
         code = 0
     sys.exit(code or 0)
+
+
+def _drop_stdout() -> None:
+    """Say nothing more on a stdout that nobody reads, not even by the interpreter's own flush at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(code: int, *messages: str) -> int:

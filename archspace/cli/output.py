@@ -35,7 +35,9 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
         console.width = 200  # a pipe has no width: keep each row on one line
     if title:
         click.echo(title)
-    console.print(table)
+    with console.capture() as text:  # rich would end the process where the reader of a pipe went away
+        console.print(table)
+    click.echo(text.get(), nl=False)
 
 
 def _finite(data: Any) -> Any:

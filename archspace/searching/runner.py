@@ -50,16 +50,18 @@ class TrialActor(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """One epoch; `done` where there is none left."""
-        metrics = next(self.epochs, None)
-        return {"done": True} if metrics is None else metrics | {"done": "failed" in metrics}
+        """One epoch; `done` where there is none left.
+
+        A failure is not `done`: Ray would end the trial by itself then, and its scheduler would not hear why.
+        """
+        return next(self.epochs, {"done": True})
 
 
 class AskingSearcher(RaySearcher):
     """Hands the searcher's trials to Ray, and tells it of workers that died."""
 
     def __init__(self, searcher: Searcher) -> None:
-        super().__init__(metric="error", mode="min")
+        super().__init__()  # no metric: Ray would end the search over a result without it, such as a failure
         self._search = searcher  # not `searcher`: Ray takes that for a wrapped one
         self.numbers: dict[str, int] = {}
 
