@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import tiny
-from end_to_end import SPACE, Caller, Said, command
+from end_to_end import SPACE, Caller, Said
 
 from archspace.records.ledger import Ledger
 
@@ -169,7 +169,3 @@ def test_a_study_that_is_no_database_is_told(call: Caller) -> None:
     Path("runs/t/study.db").write_bytes(b"not a database, but long enough to be taken for one" * 100)
     (line,) = refused(call("show", "t"))
     assert line.startswith("runs/t/study.db: cannot be opened as a study")
-
-
-def test_the_exit_code_is_the_process_code(tmp_path: Path) -> None:
-    assert refused(command("cost", "resnet51", cwd=tmp_path))

@@ -27,6 +27,7 @@ class Display:
 
     def __init__(self) -> None:
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.console.soft_wrap = not self.console.is_terminal  # a file keeps its lines whole
         self.searcher: Searcher | None = None
         self.states: dict[int, str] = {}
         self.area, self.best = 0.0, float("nan")
@@ -101,7 +102,7 @@ class Display:
             return Text(f"starting ... {clock(gone)}")
         done, running = len(self.states), sorted(searcher.running)
         over = not running and (done >= searcher.trials or searcher.exhausted or searcher.out_of_time)
-        outlook = "writing the report, proving the winner's source" if over else self._outlook(searcher)
+        outlook = "writing report and winner" if over else self._outlook(searcher)
         table = Table.grid(padding=(0, 2))
         table.add_row(
             ProgressBar(total=searcher.trials, completed=done, width=24, complete_style="green"),
