@@ -125,6 +125,8 @@ class Display:
     def _outlook(self, searcher: Searcher) -> str:
         """When the trials will be done at the pace since this start, or the time is up if that is sooner."""
         limit, ended = max(searcher.deadline - time.time(), 0.0), len(self.states) - self.before
+        if not limit:
+            return "time is up, ending the epochs under way"
         if not ended or not self.seconds:
             return f"at most {clock(limit)} to go"
         left = (searcher.trials - len(self.states)) * self.seconds / ended / searcher.ledger.config.concurrency
@@ -146,7 +148,9 @@ def plan_line(searcher: Searcher) -> str:
     from archspace.training.device import choose_mode
 
     config = searcher.ledger.config
-    begun = len(searcher.ledger.trials()) - len(searcher.running)
+    waiting = {trial.number for trial in searcher.unfinished}
+    own = {n for n, curve in searcher.curves.items() if any("run" not in metrics for metrics in curve.values())}
+    begun = len(own | waiting | {trial.number for trial in searcher.ledger.trials() if trial.state in ENDED})
     limit = duration(max(searcher.deadline - time.time(), 0.0))
     return "\n".join(
         (
