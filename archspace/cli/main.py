@@ -55,7 +55,7 @@ for command in COMMANDS:
 def main() -> None:
     """Run the command line: exit code 0 ok, 1 the run failed, 2 usage or configuration, 130 interrupted."""
     try:
-        code = archspace.main(standalone_mode=False)
+        code = archspace.main(prog_name="archspace", standalone_mode=False)
         sys.stdout.flush()
     except UserError as error:
         code = _say(2, *error.messages)
