@@ -126,7 +126,7 @@ class Display:
         """When the trials will be done at the pace since this start, or the time is up if that is sooner."""
         limit, ended = max(searcher.deadline - time.time(), 0.0), len(self.states) - self.before
         if not limit:
-            return "time is up, ending the epochs under way"
+            return "time is up: last epochs"
         if not ended or not self.seconds:
             return f"at most {clock(limit)} to go"
         left = (searcher.trials - len(self.states)) * self.seconds / ended / searcher.ledger.config.concurrency
