@@ -176,7 +176,7 @@ def test_what_is_not_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such run"):
         read_run(tmp_path / "nothing")
     Ledger.create(tmp_path / "t", tiny.config())
-    with pytest.raises(UserError, match="cannot be made: File exists"):
+    with pytest.raises(UserError, match="cannot be made"):
         Ledger.create(tmp_path / "t", tiny.config())
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be made: Not a directory"):

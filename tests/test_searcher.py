@@ -327,3 +327,18 @@ def test_the_estimator_sees_genes_as_they_are() -> None:
         assert [snap(gene, value) for value in gene.values] == list(gene.values)
     assert snap(genes["group_width"], 2.7) == 2
     assert snap(genes["group_width"], 2.9) == 4
+
+
+def test_a_trial_that_was_finished_behind_the_drivers_back_is_told_again(tmp_path: Path) -> None:
+    task = load_task("digits")
+    folder = start(tiny.request(tmp_path, name="orphan", trials=1), Interrupt(1), executor="in-process").folder
+    ledger = Ledger.open(folder)
+    early = Searcher(ledger, tiny.SPACE, ledger.goal, 60, quiet)  # reads the ledger before the worker finishes
+    spec = early.ask()
+    assert spec is not None
+    trained = list(epochs_of(spec, task))
+    again = list(epochs_of(spec, task))
+    assert [line["epoch"] for line in trained] == [1, 2]
+    assert again == trained[-1:]
+    assert not early.tell(spec.number, again[0])
+    assert trials_of(folder)[0].state == "complete"

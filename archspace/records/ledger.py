@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -67,13 +68,18 @@ class Ledger:
 
     @staticmethod
     def create(folder: Path, config: RunConfig) -> Ledger:
-        """A new run in `folder`, which must not exist yet; raises UserError where it cannot be made."""
+        """A new run in `folder`, which must not exist yet; raises UserError where it cannot be made.
+
+        The folder gets its name with its configuration inside, so that a run that exists can be resumed.
+        """
+        part = folder.with_name(f".{folder.name}.part")
         try:
-            folder.mkdir(parents=True)
-            (folder / "trials").mkdir()
+            shutil.rmtree(part, ignore_errors=True)
+            (part / "trials").mkdir(parents=True)
+            write_config(config, part / "run.yaml")
+            part.rename(folder)
         except OSError as error:
             raise UserError(f"{folder}: cannot be made: {error.strerror}; take another name or folder") from None
-        write_config(config, folder / "run.yaml")
         return Ledger(folder, config)
 
     @staticmethod

@@ -20,7 +20,7 @@ CURVE_COLUMNS = ["number", "epoch", "train_loss", "error", "cross_entropy", "sec
 
 def runs_in(folder: Path) -> list[Path]:
     """The runs' folders in a folder of runs, by name."""
-    return sorted(path.parent for path in folder.glob("*/run.yaml"))
+    return sorted(path.parent for path in folder.glob("[!.]*/run.yaml"))
 
 
 def read_run(folder: Path) -> RunRecord:

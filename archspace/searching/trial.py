@@ -64,9 +64,12 @@ def reason_for(error: BaseException) -> str:
 
 def _epochs(spec: TrialSpec, task: Task, folder: Path) -> Iterator[dict[str, Any]]:
     checkpoint = load_checkpoint(folder)
-    recorded = len(read_metrics(folder))
-    if checkpoint is not None and checkpoint.epoch > recorded:
+    recorded = read_metrics(folder)
+    if checkpoint is not None and checkpoint.epoch > len(recorded):
         checkpoint = None  # its metrics are lost, and a rung needs them
+    if checkpoint is not None and checkpoint.epoch == spec.recipe.epochs:
+        yield recorded[checkpoint.epoch - 1]  # a worker finished after its driver, or died before it could tell
+        return
     keep_metrics(folder, checkpoint.epoch if checkpoint else 0)
     blueprint = draw(genome_from_data(spec.genome), task.input, task.classes)
     generator = torch.Generator().manual_seed(derive(spec.seed, "weights"))
