@@ -46,6 +46,9 @@ class Display:
     ) -> None:
         if self.console.is_terminal:
             self.live.stop()
+        searcher = self.searcher
+        if searcher is not None and searcher.exhausted and len(searcher.ledger.trials()) < searcher.trials:
+            self.console.print("no untried genome turned up within the budget: the search ends before its last trial")
 
     def update(self, searcher: Searcher) -> None:
         """Take note of what the searcher has just heard."""
@@ -56,15 +59,14 @@ class Display:
         self.states = ended
         self._measure(searcher)
         if first:
-            self.before = len(ended)
+            self.before = len(ended.keys() & searcher.past.keys())
             self.console.print(plan_line(searcher))
         for number, curve in list(searcher.curves.items()):
             last = max(curve, default=0)
-            if (number, last) not in self.told and last:
+            if last > searcher.past.get(number, 0) and (number, last) not in self.told:
                 self.told.add((number, last))
-                if not first:
-                    self.seconds += curve[last]["seconds"]
-                    self.console.print(self._line(number, last))
+                self.seconds += 0.0 if "run" in curve[last] else curve[last]["seconds"]
+                self.console.print(self._line(number, last))
         for number in news:
             if ended[number] == "failed":
                 reason = trials[number].result.get("reason", "")
@@ -91,6 +93,7 @@ class Display:
         metrics, measure = searcher.curves[number][epoch], searcher.ledger.config.measure
         cost = si(searcher.rungs[epoch][number].cost, UNITS[measure])
         state = self.states.get(number) or ("goes on" if number in searcher.running else "pauses: time is up")
+        state += f" (taken over from run {metrics['run']})" if "run" in metrics else ""
         return (
             f"trial {number:>3}  epoch {epoch:>3}  val error {percent(metrics['error']):>7}  {cost:>12}  "
             f"{metrics['seconds']:5.1f} s  {state}"
@@ -148,9 +151,7 @@ def plan_line(searcher: Searcher) -> str:
     from archspace.training.device import choose_mode
 
     config = searcher.ledger.config
-    waiting = {trial.number for trial in searcher.unfinished}
-    own = {n for n, curve in searcher.curves.items() if any("run" not in metrics for metrics in curve.values())}
-    begun = len(own | waiting | {trial.number for trial in searcher.ledger.trials() if trial.state in ENDED})
+    begun = len(searcher.past)
     limit = duration(max(searcher.deadline - time.time(), 0.0))
     return "\n".join(
         (

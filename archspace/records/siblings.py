@@ -27,8 +27,9 @@ _QUERY = """
 def adopt(folder: Path, run: Path, config: RunConfig, genome_id: str, seed: int, at: float) -> list[dict[str, Any]]:
     """Copy what a sibling of `run` has of this very training into a trial's `folder`; its epochs, or an empty list.
 
-    The same training is one of the same genome and seed, with the same task, recipe, device and torch. Of several the
-    one with the most epochs is taken. The epochs are marked with the sibling's name as `run`, and date from `at`.
+    The same training is one of the same genome and seed, with the same task, recipe, device, archspace and torch. Of
+    several the one with the most epochs is taken. The epochs are marked with the sibling's name as `run`, and date
+    from `at`.
     """
     trained = max(_trained(run, config, genome_id, seed), key=lambda found: len(read_metrics(found)), default=None)
     if trained is None or load_checkpoint(trained) is None:
@@ -61,7 +62,7 @@ def _same(one: RunConfig, other: RunConfig) -> bool:
     """Whether training means the same in two runs."""
     keys = ("task", "recipe", "device")
     same = all(getattr(one, key) == getattr(other, key) for key in keys)
-    return same and one.versions.get("torch") == other.versions.get("torch")
+    return same and all(one.versions.get(name) == other.versions.get(name) for name in ("archspace", "torch"))
 
 
 def _ended(database: Path) -> list[tuple[int, str, int]]:

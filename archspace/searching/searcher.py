@@ -43,6 +43,7 @@ class Searcher:
         for trial in known:
             for metrics in read_metrics(ledger.trial_folder(trial.number)):
                 self._note(trial.number, trial.cost[ledger.config.measure], metrics)
+        self.past = {trial.number: max(self.curves.get(trial.number, {}), default=0) for trial in known}
         elapsed = max((metrics["at"] for curve in self.curves.values() for metrics in curve.values()), default=0.0)
         self.zero = time.time() - elapsed
         self.deadline = time.time() + seconds
@@ -91,7 +92,8 @@ class Searcher:
         if epoch == recipe.epochs:
             self._end(number, "complete", f"trained in run {metrics['run']}" if "run" in metrics else "")
         elif epoch in recipe.rungs and not goes_on(standing, self.rungs[epoch].values()):
-            self._end(number, "stopped", f"weaker than others after {epoch} epoch{'s' * (epoch > 1)}")
+            origin = f", trained in run {metrics['run']}" if "run" in metrics else ""
+            self._end(number, "stopped", f"weaker than others after {epoch} epoch{'s' * (epoch > 1)}{origin}")
         elif self.out_of_time:
             self.running.pop(number, None)  # stays unfinished in the ledger: a resume goes on from its checkpoint
         self.listener(self)
