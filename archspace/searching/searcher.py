@@ -89,11 +89,12 @@ class Searcher:
         recipe, trial = self.ledger.config.recipe, self.ledger.trials()[number]
         epoch = int(metrics["epoch"])
         standing = self._note(number, trial.cost[self.ledger.config.measure], metrics)
+        origin = [f"trained in run {metrics['run']}"] if "run" in metrics else []
         if epoch == recipe.epochs:
-            self._end(number, "complete", f"trained in run {metrics['run']}" if "run" in metrics else "")
+            self._end(number, "complete", "".join(origin))
         elif epoch in recipe.rungs and not goes_on(standing, self.rungs[epoch].values()):
-            origin = f", trained in run {metrics['run']}" if "run" in metrics else ""
-            self._end(number, "stopped", f"weaker than others after {epoch} epoch{'s' * (epoch > 1)}{origin}")
+            weaker = f"weaker than others after {epoch} epoch{'s' * (epoch > 1)}"
+            self._end(number, "stopped", ", ".join([weaker, *origin]))
         elif self.out_of_time:
             self.running.pop(number, None)  # stays unfinished in the ledger: a resume goes on from its checkpoint
         self.listener(self)
