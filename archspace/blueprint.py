@@ -2,40 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from archspace.blocks.registry import family
+from archspace.blocks.registry import Family, family
 from archspace.errors import GenomeError
-from archspace.genome import Genome, Shape, Stage, Survival
-from archspace.parts.head import HEADS
-from archspace.parts.stem import STEMS
+from archspace.genome import Auxiliary, Genome, Shape, Stage, Survival
+from archspace.parts.head import plan_head
+from archspace.parts.stem import plan_stem
 from archspace.parts.survival import SURVIVAL
-from archspace.plan import Planned, Symbol
+from archspace.plan import Part, Planned, Symbol
+
+
+@dataclass(frozen=True)
+class Run:
+    """`count` blocks in a row, equal but for the one `symbol` (if any) that takes `values`, first to last."""
+
+    plan: Planned
+    count: int
+    symbol: str = ""
+    values: tuple[float, ...] | range = ()
+
+    def blocks(self) -> Iterator[Planned]:
+        """The plan of each block."""
+        if not self.symbol:
+            yield from [self.plan] * self.count
+        for value in self.values:
+            yield self.plan.bind(**{self.symbol: value})
 
 
 @dataclass(frozen=True)
 class StagePlan:
-    """A stage: its first block, then depth - 1 equal steady ones; `survival` has one p per block, or is empty."""
+    """A stage: what stands before its blocks, the blocks, what stands behind them.
+
+    `width` are the channels that leave it; `block` is the family's name; `container` holds the blocks (nn.Sequential
+    if None).
+    """
 
     block: str
     depth: int
     width: int
-    first: Planned
-    steady: Planned
-    survival: tuple[float, ...] = ()
+    runs: tuple[Run, ...]
+    entry: Planned | None = None
+    exit: Planned | None = None
+    container: Part | None = None
+
+    def plans(self) -> Iterator[Planned]:
+        """The plans in use, each once, in order."""
+        yield from (plan for plan in (self.entry, *(run.plan for run in self.runs), self.exit) if plan is not None)
 
 
 @dataclass(frozen=True)
 class Blueprint:
-    """What cost, network and source all read. The stem's `in_channels` and the head's `num_classes` stay symbols."""
+    """What cost, network and source all read.
+
+    `in_channels` stays a symbol in the stem (in the first stage where there is none), `num_classes` in the head.
+    """
 
     input: Shape
     classes: int
-    stem: Planned
+    stem: Planned | None
     stages: tuple[StagePlan, ...]
     head: Planned
     initialisation: str
+    auxiliary: Auxiliary
 
 
 def draw(genome: Genome, input: Shape = (3, 224, 224), classes: int = 1000) -> Blueprint:
@@ -44,43 +74,136 @@ def draw(genome: Genome, input: Shape = (3, 224, 224), classes: int = 1000) -> B
         raise GenomeError(f"input {input}: channels, height and width must be at least 1")
     if classes < 2:
         raise GenomeError(f"classes must be at least 2, not {classes}")
-    probabilities = genome.survival.probabilities(sum(stage.depth for stage in genome.stages))
-    stages: list[StagePlan] = []
-    width, done = genome.stem.width, 0
-    for number, stage in enumerate(genome.stages, start=1):
-        try:
-            kept = probabilities[done : done + stage.depth] if genome.survival.last < 1.0 else ()
-            stages.append(_draw_stage(stage, width, genome.survival, kept))
-        except GenomeError as error:
-            raise GenomeError(f"stage {number}: {error}") from None
-        width, done = stage.width, done + stage.depth
+    stages = _draw_stages(genome)
+    width = stages[-1].width
     return Blueprint(
         input=input,
         classes=classes,
-        stem=STEMS[genome.stem.kind](in_channels=Symbol("in_channels"), width=genome.stem.width),
-        stages=tuple(stages),
-        head=HEADS[genome.head.kind](width=width, num_classes=Symbol("num_classes")),
-        initialisation=genome.initialisation,
+        stem=plan_stem(genome.stem, Symbol("in_channels")),
+        stages=stages,
+        head=plan_head(genome.head, width, Symbol("num_classes")),
+        initialisation=_initialisation(genome, stages),
+        auxiliary=genome.auxiliary,
     )
 
 
-def _draw_stage(stage: Stage, in_width: int, survival: Survival, probabilities: tuple[float, ...]) -> StagePlan:
+def _draw_stages(genome: Genome) -> tuple[StagePlan, ...]:
+    stages: list[StagePlan] = []
+    width = genome.stem.width
+    kept = iter(_probabilities(genome))
+    for number, stage in enumerate(genome.stages, start=1):
+        following = genome.stages[number] if number < len(genome.stages) else None
+        try:
+            kind = _family_of(stage)
+            ps = tuple(next(kept) for _ in range(stage.depth)) if kind.residual and genome.survival.last < 1.0 else ()
+            if number == 1 and genome.stem.kind == "none":
+                stages.append(_draw_on_image(kind, stage))
+            else:
+                stages.append(_draw_stage(kind, stage, width, genome.survival, ps))
+            stages[-1] = _closed(stages[-1], kind, stage, following)
+        except GenomeError as error:
+            raise GenomeError(f"stage {number}: {error}") from None
+        width = stages[-1].width
+    return tuple(stages)
+
+
+def _family_of(stage: Stage) -> Family:
     kind = family(stage.block)
     if not isinstance(stage.genes, kind.genes):
         raise GenomeError(f"block {stage.block!r} takes {kind.genes.__name__}, not {type(stage.genes).__name__}")
-    if probabilities and not kind.residual:
-        raise GenomeError(f"block {stage.block!r} has no branch to skip: survival must be 1")
+    if kind.growth and stage.width is not None:
+        raise GenomeError(f"width: that of block {stage.block!r} follows from its genes; leave it out")
+    if not kind.growth and stage.width is None:
+        raise GenomeError("missing key 'width'")
+    return kind
+
+
+def _probabilities(genome: Genome) -> tuple[float, ...]:
+    """Survival of every block that has a branch to skip, first to last."""
+    depths = [stage.depth for stage in genome.stages if family(stage.block).residual]
+    if genome.survival.last < 1.0 and not depths:
+        names = ", ".join(dict.fromkeys(repr(stage.block) for stage in genome.stages))
+        raise GenomeError(f"stage 1: block {names} has no branch to skip: survival must be 1")
+    return genome.survival.probabilities(sum(depths))
+
+
+def _draw_stage(kind: Family, stage: Stage, in_width: int, survival: Survival, ps: tuple[float, ...]) -> StagePlan:
+    entry = kind.enter(stage.genes, in_width, stage.width, stage.stride)
+    if kind.growth:
+        return _draw_growing(kind, kind.growth(stage.genes), stage, entry.width, entry.planned)
     survive: Callable[[Planned], Planned] = _always
-    if probabilities:
+    if ps:
         survive = lambda branch: SURVIVAL[survival.mode](branch=branch, p=Symbol("p"))  # noqa: E731
+    assert stage.width is not None
+    first = kind.lay_out(stage.genes, entry.width, stage.width, entry.stride, survive)
+    steady = kind.lay_out(stage.genes, stage.width, stage.width, 1, survive)
     return StagePlan(
         block=stage.block,
         depth=stage.depth,
         width=stage.width,
-        first=kind.lay_out(stage.genes, in_width, stage.width, stage.stride, survive),
-        steady=kind.lay_out(stage.genes, stage.width, stage.width, 1, survive),
-        survival=probabilities,
+        runs=tuple(_runs(first, steady, stage.depth, ps)),
+        entry=entry.planned,
+        container=kind.container,
     )
+
+
+def _draw_growing(kind: Family, growth: int, stage: Stage, in_width: int, entry: Planned | None) -> StagePlan:
+    """A stage whose block l sees in_width + (l - 1) x growth channels."""
+    width = in_width + stage.depth * growth
+    seen = range(in_width, width, growth)
+    layer = kind.lay_out(stage.genes, Symbol("in_width"), growth, 1, _always)  # type: ignore[arg-type]
+    run = Run(layer, stage.depth, "in_width", seen)
+    return StagePlan(stage.block, stage.depth, width, (run,), entry, container=kind.container)
+
+
+def _draw_on_image(kind: Family, stage: Stage) -> StagePlan:
+    """The first stage of a network without a stem: its input's channels stay a symbol."""
+    if not kind.sees_image or stage.stride > 1:
+        raise GenomeError(f"block {stage.block!r} with stride {stage.stride} needs a stem; stem.kind is none")
+    assert stage.width is not None
+    channels: int = Symbol("in_channels")  # type: ignore[assignment]  # passed on unread
+    first = kind.lay_out(stage.genes, channels, stage.width, 1, _always)
+    steady = kind.lay_out(stage.genes, stage.width, stage.width, 1, _always)
+    return StagePlan(stage.block, stage.depth, stage.width, tuple(_runs(first, steady, stage.depth, ())))
+
+
+def _closed(plan: StagePlan, kind: Family, stage: Stage, following: Stage | None) -> StagePlan:
+    """The stage with what `close` plans, unless the next stage begins with an activation of its own."""
+    closing = kind.close(stage.genes, plan.width)
+    if closing is None or (following and family(following.block).close(following.genes, plan.width) is not None):
+        return plan
+    return StagePlan(plan.block, plan.depth, plan.width, plan.runs, plan.entry, closing, plan.container)
+
+
+def _runs(first: Planned, steady: Planned, depth: int, ps: tuple[float, ...]) -> Iterator[Run]:
+    """The blocks, grouped as far as one plan builds them."""
+    if first == steady:
+        yield _run(steady, depth, ps)
+        return
+    yield _run(first, 1, ps[:1])
+    if depth > 1:
+        yield _run(steady, depth - 1, ps[1:])
+
+
+def _run(plan: Planned, count: int, ps: tuple[float, ...]) -> Run:
+    if len(set(ps)) == 1:
+        return Run(plan.bind(p=ps[0]), count)
+    return Run(plan, count, "p", ps) if ps else Run(plan, count)
+
+
+def _initialisation(genome: Genome, stages: tuple[StagePlan, ...]) -> str:
+    """`auto` decided; raises GenomeError where a last norm is to begin at zero and no branch ends in one."""
+    plans = [plan for stage in stages for plan in stage.plans()]
+    branches = [value for plan in plans for name, value in plan.arguments if name == "branch"]
+    zero = any(isinstance(branch, Planned) and _ends_in_norm(branch) for branch in branches)
+    if genome.initialisation == "he-zero-last-norm" and not zero:
+        raise GenomeError("initialisation he-zero-last-norm: no branch here ends in a normalisation; use he or auto")
+    return ("he-zero-last-norm" if zero else "he") if genome.initialisation == "auto" else genome.initialisation
+
+
+def _ends_in_norm(branch: Planned) -> bool:
+    inner = [value for _, value in branch.arguments if isinstance(value, Planned)]
+    return branch.part.ends_in_norm or (bool(inner) and _ends_in_norm(inner[-1]))
 
 
 def _always(branch: Planned) -> Planned:

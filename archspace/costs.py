@@ -4,21 +4,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from archspace.blueprint import Blueprint, draw
+from archspace.blueprint import Blueprint, Run, StagePlan, draw
 from archspace.featuremap import FeatureMap
 from archspace.genome import Genome, Shape
+from archspace.plan import Planned
 
 MEASURES = ("params", "macs", "flops", "acts")
 """What a budget may limit: see Cost for units."""
 
 
+BACKWARD = 2
+"""Flops of a backward pass in those of a forward pass: gradients of the layers' inputs and of their weights."""
+
+
 @dataclass(frozen=True)
 class StageCost:
-    """One row of a network's table: the map that leaves it (channels, height, width), and what it adds."""
+    """One row of a network's table: the map that leaves it (channels, height, width), and what it adds.
+
+    `name` is `stem`, `stage2`, `stage2.entry` (pooling, a transition or a projection before the blocks), `stage4.exit`
+    or `head`; `block` is the family's or the part's name. The first of the row's `depth` blocks sees `sees` channels,
+    each further one `sees_more` more.
+    """
 
     name: str
     block: str
     depth: int
+    sees: int
+    sees_more: int
     output: Shape
     params: int
     macs: int
@@ -32,7 +44,8 @@ class Cost:
 
     `params`: trainable scalars. `macs`: multiply-adds of convolutions and linear layers, without bias. `flops`: the
     total of fvcore's FlopCountAnalysis in eval mode. `acts`: output elements of convolutions. `layers`: weighted
-    layers on the longest path.
+    layers on the longest path. `training_flops`: flops of forward and backward pass on one training image, expected
+    where stochastic depth skips branches, with the backward pass at twice the forward one.
     """
 
     input: Shape
@@ -42,22 +55,24 @@ class Cost:
     macs: int
     flops: int
     acts: int
+    training_flops: int
     stages: tuple[StageCost, ...]
 
 
 def cost(blueprint: Blueprint) -> Cost:
-    """Params, macs, flops, acts and layers of a blueprint; a stage takes its first block + (depth - 1) steady ones."""
-    start = FeatureMap(*blueprint.input)
-    x = blueprint.stem.cost(start)
-    rows = [_row("stem", "", 1, start, x)]
+    """Params, macs, flops, acts and layers of a blueprint, at once however deep a stage is.
+
+    Raises GenomeError where the input is too small for the network.
+    """
+    start = x = FeatureMap(*blueprint.input)
+    rows: list[StageCost] = []
+    if blueprint.stem is not None:
+        x = blueprint.stem.bind(in_channels=blueprint.input[0]).cost(start)
+        rows.append(_row("stem", blueprint.stem.part.module.__name__, start, x))
     for number, stage in enumerate(blueprint.stages, start=1):
-        before = x
-        x = stage.first.cost(x)
-        if stage.depth > 1:
-            x = x.repeated(stage.steady.cost(x), stage.depth - 1)
-        rows.append(_row(f"stage{number}", stage.block, stage.depth, before, x))
+        x = _add_stage(rows, f"stage{number}", stage, x)
     end = blueprint.head.bind(num_classes=blueprint.classes).cost(x)
-    rows.append(_row("head", "", 1, x, end))
+    rows.append(_row("head", blueprint.head.part.module.__name__, x, end))
     return Cost(
         input=blueprint.input,
         classes=blueprint.classes,
@@ -66,6 +81,7 @@ def cost(blueprint: Blueprint) -> Cost:
         macs=end.macs,
         flops=end.flops,
         acts=end.acts,
+        training_flops=round((1 + BACKWARD) * end.expected),
         stages=tuple(rows),
     )
 
@@ -75,11 +91,45 @@ def cost_of(genome: Genome, input: Shape = (3, 224, 224), classes: int = 1000) -
     return cost(draw(genome, input, classes))
 
 
-def _row(name: str, block: str, depth: int, before: FeatureMap, after: FeatureMap) -> StageCost:
+def _add_stage(rows: list[StageCost], name: str, stage: StagePlan, x: FeatureMap) -> FeatureMap:
+    """The map behind a stage; its rows are added: what comes before its blocks, the blocks, what comes after."""
+    x = _add_piece(rows, f"{name}.entry", stage.entry, x)
+    before = x
+    grown = 0
+    for run in stage.runs:
+        x, grown = _after_run(run, x)
+    rows.append(_row(name, stage.block, before, x, stage.depth, grown))
+    return _add_piece(rows, f"{name}.exit", stage.exit, x)
+
+
+def _add_piece(rows: list[StageCost], name: str, piece: Planned | None, x: FeatureMap) -> FeatureMap:
+    if piece is None:
+        return x
+    after = piece.cost(x)
+    rows.append(_row(name, piece.part.module.__name__, x, after))
+    return after
+
+
+def _after_run(run: Run, x: FeatureMap) -> tuple[FeatureMap, int]:
+    """The map behind a run of blocks, and by how many channels each block's input exceeds that of the one before."""
+    values = run.values or (None,) * run.count
+    steps = [run.plan.bind(in_channels=x.channels, **({run.symbol: v} if v is not None else {})) for v in values[:2]]
+    first = steps[0].cost(x)
+    if run.count == 1:
+        return first, 0
+    second = steps[1].cost(first)
+    return x.repeated(first, second, run.count), second.channels - first.channels
+
+
+def _row(
+    name: str, block: str, before: FeatureMap, after: FeatureMap, depth: int = 1, sees_more: int = 0
+) -> StageCost:
     return StageCost(
         name,
         block,
         depth,
+        before.channels,
+        sees_more,
         (after.channels, after.height, after.width),
         after.params - before.params,
         after.macs - before.macs,

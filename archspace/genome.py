@@ -28,38 +28,97 @@ def require_positive(genes: object, *names: str) -> None:
             raise GenomeError(f"{name} must be a whole number of at least 1, not {value!r}")
 
 
+def refuse_unused(genes: object, where: str, unused: bool, why: str, *names: str) -> None:
+    """Refuse genes that differ from their default although nothing would read them; raises GenomeError."""
+    for item in dataclasses.fields(genes):  # type: ignore[arg-type]  # callers are dataclasses
+        if unused and item.name in names and getattr(genes, item.name) != item.default:
+            raise GenomeError(f"{where}.{item.name}: {why} {item.name}; leave it out")
+
+
+def require_share(name: str, value: float) -> None:
+    """Refuse what is not a probability below 1; raises GenomeError."""
+    if not 0.0 <= value < 1.0:
+        raise GenomeError(f"{name} must be at least 0 and below 1, not {value!r}")
+
+
 @dataclass(frozen=True)
 class Stage:
-    """`depth` blocks of one family; the first has the stage's stride, all have `width` output channels."""
+    """`depth` blocks of one family with `width` output channels; the stage's first layers have its stride.
+
+    `width` is None where it follows from the genes (dense blocks: what enters + depth x growth rate).
+    """
 
     block: str
     depth: int
-    width: int
+    width: int | None
     stride: int
     genes: DataclassInstance
 
     def __post_init__(self) -> None:
-        require_positive(self, "depth", "width", "stride")
+        require_positive(self, "depth", "stride", *(("width",) if self.width is not None else ()))
         if self.depth > MOST_BLOCKS:
             raise GenomeError(f"depth must be at most {MOST_BLOCKS}, not {self.depth}")
 
 
 @dataclass(frozen=True)
 class Stem:
-    """The layers before the first stage: `imagenet` (7x7 stride 2, 3x3 max-pool stride 2) or `cifar` (3x3)."""
+    """The layers before the first stage.
 
-    kind: Literal["imagenet", "cifar"] = "imagenet"
+    `imagenet`: 7x7 stride 2, 3x3 max-pool stride 2. `cifar`: 3x3. `bare`: 3x3 without normalisation and ReLU, before
+    blocks that begin with their own. `regnet`: 3x3 stride 2. `googlenet`: 7x7 stride 2. `alexnet`: 11x11 stride 4, with
+    bias instead of normalisation. `none`: the first stage sees the image itself (VGG); it has no width.
+    """
+
+    kind: Literal["imagenet", "cifar", "bare", "regnet", "googlenet", "alexnet", "none"] = "imagenet"
     width: int = 64
 
     def __post_init__(self) -> None:
         require_positive(self, "width")
+        refuse_unused(self, "stem", self.kind == "none", f"kind {self.kind} has no", "width")
 
 
 @dataclass(frozen=True)
 class Head:
-    """The layers after the last stage: `average` is global average pooling and a linear classifier."""
+    """The layers after the last stage, ending in a linear classifier.
 
-    kind: Literal["average"] = "average"
+    `average`: global average pooling. `mlp`: max-pooling (`pool` x `pool`, stride 2), adaptive average pooling to
+    `grid` x `grid`, two hidden linear layers of `hidden` units. `dropout` is the probability that a unit before a
+    linear layer is zeroed while training.
+    """
+
+    kind: Literal["average", "mlp"] = "average"
+    dropout: float = 0.0
+    hidden: int = 4096
+    grid: int = 7
+    pool: int = 2
+
+    def __post_init__(self) -> None:
+        require_positive(self, "hidden", "grid")
+        require_share("head.dropout", self.dropout)
+        if self.pool not in (2, 3):
+            raise GenomeError(f"head.pool must be 2 or 3, not {self.pool}")
+        refuse_unused(self, "head", self.kind != "mlp", f"kind {self.kind} has no", "hidden", "grid", "pool")
+
+
+@dataclass(frozen=True)
+class Auxiliary:
+    """Training alone: classifiers behind the stages numbered in `after`, whose losses count `weight` times.
+
+    Average pooling and a linear layer each (after Szegedy et al. 2015, 1409.4842, Section 5). Not counted in cost, not
+    exported.
+    """
+
+    after: tuple[int, ...] = ()
+    weight: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "after", tuple(self.after))
+        if list(self.after) != sorted(set(self.after)):
+            raise GenomeError(f"auxiliary.after must name stages in rising order, not {list(self.after)}")
+        if not 0.0 <= self.weight < float("inf"):
+            raise GenomeError(f"auxiliary.weight must be at least 0 and finite, not {self.weight!r}")
+        if bool(self.after) != (self.weight > 0):
+            raise GenomeError("auxiliary: a weight above 0 and stages in `after` go together; give both or none")
 
 
 @dataclass(frozen=True)
@@ -89,19 +148,26 @@ class Survival:
 class Genome:
     """A network up to its input size and number of classes.
 
-    `initialisation`: `he` is He normal for convolutions; `he-zero-last-norm` also starts the last normalisation of
-    every residual branch at zero, so that each block begins as its shortcut (Goyal et al. 2017, 1706.02677, 5.1).
+    `initialisation`: `he` is He normal for convolutions; `he-zero-last-norm` also starts at zero the normalisation that
+    a residual branch ends in, so that each block begins as its shortcut (Goyal et al. 2017, 1706.02677, 5.1); `auto` is
+    the second where some branch ends in a normalisation, else the first.
     """
 
     stages: tuple[Stage, ...]
     stem: Stem = field(default_factory=Stem)
     head: Head = field(default_factory=Head)
     survival: Survival = field(default_factory=Survival)
-    initialisation: Literal["he", "he-zero-last-norm"] = "he-zero-last-norm"
+    initialisation: Literal["auto", "he", "he-zero-last-norm"] = "auto"
+    auxiliary: Auxiliary = field(default_factory=Auxiliary)
 
     def __post_init__(self) -> None:
         if not self.stages:
             raise GenomeError("stages: a network needs at least one stage")
+        if any(not 1 <= number < len(self.stages) for number in self.auxiliary.after):
+            raise GenomeError(
+                f"auxiliary.after {list(self.auxiliary.after)}: name middle stages, 1 to {len(self.stages) - 1}; "
+                "behind the last stage stands the head"
+            )
 
     @property
     def id(self) -> str:
@@ -112,11 +178,13 @@ class Genome:
 def genome_data(genome: Genome) -> dict[str, Any]:
     """The genome as plain data, defaults left out, so that a new gene never changes an old id."""
     data = _given(genome, skip=("stages",))
-    data["stages"] = [
-        {"block": s.block, "depth": s.depth, "width": s.width, "stride": s.stride} | _given(s.genes)
-        for s in genome.stages
-    ]
+    data["stages"] = [_stage_data(stage) for stage in genome.stages]
     return data
+
+
+def _stage_data(stage: Stage) -> dict[str, Any]:
+    common = {"block": stage.block, "depth": stage.depth, "width": stage.width, "stride": stage.stride}
+    return {name: value for name, value in common.items() if value is not None} | _given(stage.genes)
 
 
 def canonical_json(genome: Genome) -> str:
@@ -134,5 +202,5 @@ def _given(instance: DataclassInstance, skip: tuple[str, ...] = ()) -> dict[str,
         default = item.default_factory() if callable(item.default_factory) else item.default
         if value != default:
             nested = dataclasses.is_dataclass(value) and not isinstance(value, type)
-            given[item.name] = _given(value) if nested else value
+            given[item.name] = _given(value) if nested else list(value) if isinstance(value, tuple) else value
     return given

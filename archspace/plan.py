@@ -18,7 +18,11 @@ LINE = 120
 
 @dataclass(frozen=True)
 class Symbol:
-    """An argument that stays open in a plan: `in_channels`, `num_classes`, or a block's survival `p`."""
+    """An argument that stays open in a plan.
+
+    `in_channels` and `num_classes` are arguments of the exported `build`; a block's survival `p`, and the `in_width`
+    that grows from one dense layer to the next, are what loops run over.
+    """
 
     name: str
 
@@ -30,12 +34,14 @@ Argument = Union[int, float, str, Symbol, "Planned"]
 class Part:
     """A torch class, its closed-form cost beside it, and the helpers its source needs to stand alone.
 
-    `cost` takes a FeatureMap and the class's arguments by name, and gives the FeatureMap after it.
+    `cost` takes a FeatureMap and the class's arguments by name, and gives the FeatureMap after it. `ends_in_norm` says
+    that a normalisation comes last in the class, so that a residual branch of it may begin at zero.
     """
 
     module: type[nn.Module]
     cost: Callable[..., FeatureMap]
     needs: tuple[Callable[..., object], ...] = ()
+    ends_in_norm: bool = False
 
     @property
     def is_torch(self) -> bool:

@@ -8,7 +8,8 @@ from random import Random
 
 import pandas as pd
 
-from archspace.blocks.residual import BasicGenes, BottleneckGenes
+from archspace.blocks.basic import BasicGenes
+from archspace.blocks.bottleneck import BottleneckGenes
 from archspace.costs import cost_of
 from archspace.genome import Genome, Stage, Stem, canonical_json
 from archspace.records.config import RunConfig, TaskConfig

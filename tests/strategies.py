@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from archspace.blocks.registry import Family, families
-from archspace.blocks.residual import BasicGenes, BottleneckGenes
+from archspace.blocks.basic import BasicGenes
+from archspace.blocks.bottleneck import BottleneckGenes
 from archspace.blueprint import draw as draw_blueprint
 from archspace.errors import GenomeError
 from archspace.genome import Genome, Stage, Stem, Survival

@@ -30,7 +30,8 @@ print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)
 """
 FORGETFUL = """
 from archspace.blocks.registry import Family
-from archspace.blocks.residual import RESIDUAL, BasicBranch, BasicGenes
+from archspace.blocks.basic import BasicBranch, BasicGenes
+from archspace.parts.ordering import RESIDUAL
 from archspace.parts.shortcut import shortcut
 from archspace.plan import Part
 

@@ -19,7 +19,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from archspace.blocks.registry import families
-from archspace.blocks.residual import BasicGenes, BottleneckGenes
+from archspace.blocks.basic import BasicGenes
+from archspace.blocks.bottleneck import BottleneckGenes
 from archspace.blueprint import Blueprint, draw
 from archspace.costs import cost
 from archspace.errors import RunFailed, UserError

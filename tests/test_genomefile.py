@@ -9,7 +9,8 @@ from hypothesis import given
 from strategies import genomes
 
 from archspace.blocks.registry import families
-from archspace.blocks.residual import BasicGenes, BottleneckGenes
+from archspace.blocks.basic import BasicGenes
+from archspace.blocks.bottleneck import BottleneckGenes
 from archspace.document import Mistakes, read_text
 from archspace.errors import GenomeError, UserError
 from archspace.genome import Genome, Stage, Stem, Survival, canonical_json, genome_data

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from archspace.blocks.residual import BasicGenes, BottleneckGenes
+from archspace.blocks.basic import BasicGenes
+from archspace.blocks.bottleneck import BottleneckGenes
 from archspace.blueprint import draw
 from archspace.costs import cost
 from archspace.genome import Genome, Shape, Stage, Stem, Survival

@@ -10,7 +10,8 @@ from strategies import genomes
 from torch import Tensor, nn
 
 from archspace.blocks.registry import Family, families
-from archspace.blocks.residual import BasicGenes, Residual
+from archspace.blocks.basic import BasicGenes
+from archspace.parts.ordering import Residual
 from archspace.blueprint import draw
 from archspace.costs import cost
 from archspace.data.tasks import Split, Task

@@ -16,7 +16,8 @@ import pytest
 from run_records import RECORDS, a_config
 
 from archspace.analysis.front import front
-from archspace.blocks.residual import BasicGenes, BottleneckGenes
+from archspace.blocks.basic import BasicGenes
+from archspace.blocks.bottleneck import BottleneckGenes
 from archspace.errors import UserError
 from archspace.genome import Genome, Stage, Stem, canonical_json
 from archspace.records.config import TaskConfig

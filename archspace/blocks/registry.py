@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from archspace.errors import GenomeError, did_you_mean
 
 if TYPE_CHECKING:
-    from archspace.plan import Planned
+    from archspace.plan import Part, Planned
 
 
 class LayOut(Protocol):
@@ -28,6 +28,23 @@ class LayOut(Protocol):
     ) -> Planned: ...
 
 
+@dataclass(frozen=True)
+class Entry:
+    """What a stage does before its first block, and the width and stride that are left for that block."""
+
+    planned: Planned | None
+    width: int
+    stride: int
+
+
+def _straight_in(genes: Any, in_width: int, width: int | None, stride: int) -> Entry:
+    return Entry(None, in_width, stride)
+
+
+def _as_it_is(genes: Any, width: int) -> Planned | None:
+    return None
+
+
 def _as_they_are(genes: Mapping[str, Any], width: int) -> Mapping[str, Any]:
     return genes
 
@@ -40,9 +57,16 @@ def _none(genes: Any, width: int) -> Mapping[str, Any]:
 class Family:
     """A kind of block: the name genomes call it by, its genes (a frozen dataclass), and its layout.
 
-    `sample_genes` are a few valid settings for a width of 64, over which the conformance tests run; `residual` says
+    `sample_genes` are a few valid settings for a width of 64, over which the conformance suite runs; `residual` says
     that the block has a branch which stochastic depth can skip. `rules` are what a space may say instead of a gene:
     `resolve` turns them into genes at a stage's width (raises GenomeError), `rules_of` is its inverse.
+
+    `enter` plans what stands before a stage's blocks (pooling, a transition), `close` what its last block leaves to be
+    done for a reader that does not begin with an activation of its own (a pre-activation block's sum, say).
+    `growth` is for blocks that append channels: how many each appends. Their stages have no width of their own, and
+    their layout passes `in_width` on unread, since it differs from block to block. `container` holds a stage's blocks
+    where nn.Sequential does not do. `sees_image` says that the layout passes `in_width` on unread, so that the block
+    may stand where there is no stem.
     """
 
     name: str
@@ -53,6 +77,11 @@ class Family:
     rules: tuple[str, ...] = ()
     resolve: Callable[[Mapping[str, Any], int], Mapping[str, Any]] = _as_they_are
     rules_of: Callable[[Any, int], Mapping[str, Any]] = _none
+    enter: Callable[[Any, int, int | None, int], Entry] = _straight_in
+    close: Callable[[Any, int], Planned | None] = _as_it_is
+    growth: Callable[[Any], int] | None = None
+    container: Part | None = None
+    sees_image: bool = False
 
 
 @cache

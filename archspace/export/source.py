@@ -12,11 +12,8 @@ from archspace.export.imports import Shipped, imports_of, source_of_item
 from archspace.plan import LINE
 
 if TYPE_CHECKING:
-    from archspace.blueprint import Blueprint, StagePlan
-    from archspace.plan import Planned
-
-Run = tuple["Planned", int, tuple[float, ...]]
-"""Blocks in a row that one plan builds: how many, and their p where these differ."""
+    from archspace.blueprint import Blueprint, Run, StagePlan
+    from archspace.plan import Part, Planned
 
 STEP = " " * 4
 
@@ -40,8 +37,7 @@ def _shipped(blueprint: Blueprint) -> list[Shipped]:
     from archspace.parts.initialise import INITIALISATIONS
 
     found: dict[Shipped, None] = {}
-    plans = [blueprint.stem, *(plan for s in blueprint.stages for plan, _, _ in _runs(s)), blueprint.head]
-    for part in (part for plan in plans for part in plan.parts()):
+    for part in _parts(blueprint):
         found.update(dict.fromkeys(part.needs))
         if not part.is_torch:
             found[part.module] = None
@@ -58,11 +54,23 @@ def _shipped(blueprint: Blueprint) -> list[Shipped]:
     return list(found)
 
 
+def _parts(blueprint: Blueprint) -> Iterator[Part]:
+    """Every part in use, in order of first use, those inside others first."""
+    if blueprint.stem is not None:
+        yield from blueprint.stem.parts()
+    for stage in blueprint.stages:
+        for plan in stage.plans():
+            yield from plan.parts()
+        if stage.container is not None:
+            yield stage.container
+    yield from blueprint.head.parts()
+
+
 def _build(blueprint: Blueprint) -> str:
     """The function at the end of the file: literal integers, a loop where blocks repeat."""
     from archspace.parts.initialise import INITIALISATIONS
 
-    stem = blueprint.stem.source(4, len("stem = "))
+    stem = blueprint.stem.source(4, len("stem = ")) if blueprint.stem else "nn.Identity()"
     head = blueprint.head.source(4, len("head = "))
     stages = "".join(_stage(number, stage) for number, stage in enumerate(blueprint.stages, start=1))
     return (
@@ -79,43 +87,40 @@ def _build(blueprint: Blueprint) -> str:
 
 def _stage(number: int, stage: StagePlan) -> str:
     blocks = f"{stage.depth} {stage.block} block{'s' if stage.depth > 1 else ''}"
-    lines = "".join(_blocks(*run) for run in _runs(stage))
-    return f"{STEP * 2}nn.Sequential(  # stage {number}: {blocks}, {stage.width} channels\n{lines}{STEP * 2}),\n"
+    about = f"  # stage {number}: {blocks}, {stage.width} channels"
+    pieces = [plan for plan in (stage.entry, stage.exit) if plan is not None]
+    if stage.container is None:
+        inner = "".join(_blocks(run, 12) for run in stage.runs)
+    elif not pieces:
+        inner = "".join(_blocks(run, 12) for run in stage.runs)
+        return f"{STEP * 2}{stage.container.module.__name__}({about}\n{inner}{STEP * 2}),\n"
+    else:
+        inner = "".join(_blocks(run, 16) for run in stage.runs)
+        inner = f"{STEP * 3}{stage.container.module.__name__}(\n{inner}{STEP * 3}),\n"
+    entry, exit = ("" if plan is None else f"{STEP * 3}{plan.source(12, 1)},\n" for plan in (stage.entry, stage.exit))
+    return f"{STEP * 2}nn.Sequential({about}\n{entry}{inner}{exit}{STEP * 2}),\n"
 
 
-def _runs(stage: StagePlan) -> Iterator[Run]:
-    """The stage's blocks, grouped as far as one plan builds them: nothing is looped over that occurs once."""
-    ps = stage.survival
-    if stage.first == stage.steady:
-        yield _run(stage.steady, stage.depth, ps)
-        return
-    yield _run(stage.first, 1, ps[:1])
-    if stage.depth > 1:
-        yield _run(stage.steady, stage.depth - 1, ps[1:])
-
-
-def _run(plan: Planned, count: int, ps: tuple[float, ...]) -> Run:
-    if len(set(ps)) == 1:
-        return plan.bind(p=ps[0]), count, ()
-    return plan, count, ps
-
-
-def _blocks(plan: Planned, count: int, ps: tuple[float, ...]) -> str:
-    """One block, or a comprehension over equal ones, as elements of the stage's nn.Sequential."""
-    outer, inner = STEP * 3, STEP * 4
-    if count == 1:
-        return f"{outer}{plan.source(12, 1)},\n"
-    loop = f"for p in {_numbers(ps)}" if ps else f"for _ in range({count})"
+def _blocks(run: Run, indent: int) -> str:
+    """One block, or a comprehension over equal ones, as elements of the stage's container."""
+    outer, inner, plan = " " * indent, " " * (indent + 4), run.plan
+    if run.count == 1:
+        return f"{outer}{next(run.blocks()).source(indent, 1)},\n"
+    loop = f"for {run.symbol} in {_numbers(run.values, indent)}" if run.symbol else f"for _ in range({run.count})"
     for line in (f"{outer}*({plan.line} {loop}),\n", f"{outer}*(\n{inner}{plan.line} {loop}\n{outer}),\n"):
         if all(len(part) <= LINE for part in line.split("\n")):
             return line
-    return f"{outer}*(\n{inner}{plan.source(16)}\n{inner}{loop}\n{outer}),\n"
+    return f"{outer}*(\n{inner}{plan.source(indent + 4)}\n{inner}{loop}\n{outer}),\n"
 
 
-def _numbers(ps: tuple[float, ...]) -> str:
-    """A tuple of floats, each as the very value; wrapped where a line would overflow."""
-    flat = ", ".join(repr(p) for p in ps)
-    if len(f"{STEP * 4}for p in ({flat})") <= LINE:
+def _numbers(values: tuple[float, ...] | range, indent: int) -> str:
+    """What a loop runs over: a range, or each number as the very value, wrapped where a line would overflow."""
+    if isinstance(values, range):
+        return repr(values)
+    inner = " " * (indent + 4)
+    flat = ", ".join(repr(value) for value in values)
+    if len(f"{inner}for p in ({flat})") <= LINE:
         return f"({flat})"
-    rows = textwrap.fill(f"{flat},", LINE, initial_indent=STEP * 5, subsequent_indent=STEP * 5)
-    return f"(\n{rows}\n{STEP * 4})"
+    deeper = inner + STEP
+    rows = textwrap.fill(f"{flat},", LINE, initial_indent=deeper, subsequent_indent=deeper)
+    return f"(\n{rows}\n{inner})"

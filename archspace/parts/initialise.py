@@ -5,7 +5,10 @@ from torch import nn
 
 
 def initialise_he(network: nn.Module, generator: torch.Generator | None = None) -> None:
-    """He normal for convolutions (He et al. 2015, 1502.01852, Eq. 10), N(0, 0.01) for the classifier, unit norms."""
+    """He normal for convolutions (He et al. 2015, 1502.01852, Eq. 10), N(0, 0.01) for linear layers, unit norms.
+
+    Biases of convolutions stay as their class sets them.
+    """
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu", generator=generator)
@@ -18,13 +21,14 @@ def initialise_he(network: nn.Module, generator: torch.Generator | None = None) 
 
 
 def initialise_he_zero_last_norm(network: nn.Module, generator: torch.Generator | None = None) -> None:
-    """As initialise_he, and every residual branch ends in zeros: blocks begin as their shortcut (1706.02677, 5.1)."""
+    """As initialise_he, and a residual branch that ends in a norm starts at zero: blocks begin as their shortcut."""
     initialise_he(network, generator)
     for module in network.modules():
         branch = getattr(module, "branch", None)
         if isinstance(branch, nn.Module):
-            last = [layer for layer in branch.modules() if isinstance(layer, nn.BatchNorm2d)][-1]
-            nn.init.zeros_(last.weight)
+            last = list(branch.modules())[-1]
+            if isinstance(last, nn.BatchNorm2d):
+                nn.init.zeros_(last.weight)
 
 
 INITIALISATIONS = {"he": (initialise_he,), "he-zero-last-norm": (initialise_he_zero_last_norm, initialise_he)}

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from archspace.errors import GenomeError
 from archspace.featuremap import FeatureMap
+from archspace.parts.convolution import BARE_CONVOLUTION
 from archspace.plan import Part, Planned
 
 Shortcut = Literal["A", "B", "C"]
@@ -52,14 +53,19 @@ PROJECTION = Part(Projection, projection_cost)
 PADDED_IDENTITY = Part(PaddedIdentity, padded_identity_cost)
 
 
-def shortcut(kind: Shortcut, in_width: int, width: int, stride: int) -> Planned:
+def shortcut(kind: Shortcut, in_width: int, width: int, stride: int, norm: bool = True) -> Planned:
     """A pads with zeros where shapes change, B projects there, C projects everywhere; raises GenomeError.
 
-    Shapes change where the stride is above 1 or the width is not the input's.
+    Shapes change where the stride is above 1 or the width is not the input's. A projection without `norm` is the 1x1
+    convolution alone.
     """
     same = in_width == width and stride == 1
     if kind == "C" or (kind == "B" and not same):
-        return PROJECTION(in_width=in_width, width=width, stride=stride)
+        if norm:
+            return PROJECTION(in_width=in_width, width=width, stride=stride)
+        return BARE_CONVOLUTION(
+            in_channels=in_width, out_channels=width, kernel_size=1, stride=stride, padding=0, bias=False
+        )
     if same:
         return IDENTITY()
     if width < in_width:

@@ -4,7 +4,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from archspace.featuremap import FeatureMap
-from archspace.plan import Part
+from archspace.genome import Stem
+from archspace.parts.convolution import BARE_CONVOLUTION, BIASED_CONV_RELU, CONV_NORM_RELU
+from archspace.plan import Part, Planned, Symbol
 
 
 class ImageNetStem(nn.Module):
@@ -22,25 +24,26 @@ class ImageNetStem(nn.Module):
 
 
 def imagenet_stem_cost(x: FeatureMap, in_channels: int, width: int) -> FeatureMap:
-    """Closed form of ImageNetStem."""
-    return x.conv(width, 7, 2).norm().max_pool(2)
+    """Closed form of ImageNetStem; its pooling halves the sides, as subsampling would."""
+    return x.conv(width, 7, 2).norm().subsample(width, 2)
 
 
-class CifarStem(nn.Module):
-    """One 3x3 convolution at full resolution (He et al. 2015, Section 4.2)."""
-
-    def __init__(self, in_channels: int, width: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(in_channels, width, kernel_size=3, padding=1, bias=False)
-        self.norm = nn.BatchNorm2d(width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.norm(self.conv(x)))
+IMAGENET_STEM = Part(ImageNetStem, imagenet_stem_cost)
+CONVOLUTIONS = {"cifar": (3, 1), "regnet": (3, 2), "googlenet": (7, 2)}
+"""Kernel and stride of the stems that are one convolution, normalised and rectified."""
 
 
-def cifar_stem_cost(x: FeatureMap, in_channels: int, width: int) -> FeatureMap:
-    """Closed form of CifarStem."""
-    return x.conv(width, 3).norm()
-
-
-STEMS = {"imagenet": Part(ImageNetStem, imagenet_stem_cost), "cifar": Part(CifarStem, cifar_stem_cost)}
+def plan_stem(stem: Stem, channels: Symbol) -> Planned | None:
+    """The stem for images of `channels`, or None where the first stage sees the image itself."""
+    if stem.kind == "none":
+        return None
+    if stem.kind == "imagenet":
+        return IMAGENET_STEM(in_channels=channels, width=stem.width)
+    if stem.kind == "alexnet":
+        return BIASED_CONV_RELU(in_width=channels, width=stem.width, kernel=11, stride=4, padding=2)
+    if stem.kind == "bare":
+        return BARE_CONVOLUTION(
+            in_channels=channels, out_channels=stem.width, kernel_size=3, stride=1, padding=1, bias=False
+        )
+    kernel, stride = CONVOLUTIONS[stem.kind]
+    return CONV_NORM_RELU(in_width=channels, width=stem.width, kernel=kernel, stride=stride)

@@ -44,9 +44,17 @@ class SampleSurvival(nn.Module):
         return out * kept
 
 
-def survival_cost(x: FeatureMap, branch: Planned, p: float) -> FeatureMap:
+def batch_survival_cost(x: FeatureMap, branch: Planned, p: float) -> FeatureMap:
     """Closed form in eval mode: the branch's own cost; fvcore does not count the scaling."""
+    return x.surviving(branch.cost(x), p)
+
+
+def sample_survival_cost(x: FeatureMap, branch: Planned, p: float) -> FeatureMap:
+    """As batch_survival_cost, but while training the branch is computed for every image."""
     return branch.cost(x)
 
 
-SURVIVAL = {"batch": Part(BatchSurvival, survival_cost), "sample": Part(SampleSurvival, survival_cost)}
+SURVIVAL = {
+    "batch": Part(BatchSurvival, batch_survival_cost),
+    "sample": Part(SampleSurvival, sample_survival_cost),
+}
