@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 from functools import cache
 from pathlib import Path as File
-from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, create_model
 
-from archspace.blocks.registry import family
+from archspace.blocks.registry import Family, family
 from archspace.blueprint import draw
 from archspace.document import Document, Mistakes, Path, read_file, read_text
 from archspace.errors import GenomeError, UserError
-from archspace.genome import Genome, Stage
+from archspace.genome import Auxiliary, Genome, Stage
+from archspace.regnet import RegNetRule, regnet_stages
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -29,6 +30,10 @@ class _Form(BaseModel):
 
 class _Block(BaseModel):
     block: str
+
+
+class _Rule(BaseModel):
+    rule: Literal["regnet"]
 
 
 def load_genome(path: File) -> Genome:
@@ -53,12 +58,10 @@ def parse_genome(document: Document, path: Path, mistakes: Mistakes) -> Genome |
     """The genome at `path` of `document`; None where there are mistakes, which go to `mistakes` with their places."""
     before = len(mistakes)
     form = mistakes.check(_genome_form(), path)
-    data = document.at((*path, "stages"))
-    count = len(data) if isinstance(data, list) else 0
-    stages = [_stage((*path, "stages", index), mistakes) for index in range(count)]
+    stages = _stages((*path, "stages"), mistakes)
     if form is None or len(mistakes) > before:
         return None
-    genome = _built(Genome, form, path, mistakes, stages=tuple(stages))
+    genome = _built(Genome, form, path, mistakes, stages=stages)
     return genome if genome and _can_be_drawn(genome, path, mistakes) else None
 
 
@@ -70,20 +73,41 @@ def _only_genome(document: Document) -> Genome:
     return genome
 
 
+def _stages(path: Path, mistakes: Mistakes) -> tuple[Stage | None, ...]:
+    """A list of stages, or the rule that stands for them."""
+    data = mistakes.document.at(path)
+    if isinstance(data, dict):
+        return _stages_of_rule(path, mistakes)
+    return tuple(_stage((*path, index), mistakes) for index in range(len(data) if isinstance(data, list) else 0))
+
+
+def _stages_of_rule(path: Path, mistakes: Mistakes) -> tuple[Stage, ...]:
+    named = mistakes.check(_Rule, path)
+    form = mistakes.check(_rule_form(), path) if named else None
+    rule = _built(RegNetRule, form, path, mistakes) if form else None
+    try:
+        return regnet_stages(rule) if rule else ()
+    except GenomeError as error:
+        mistakes.add(path, str(error))
+        return ()
+
+
 def _stage(path: Path, mistakes: Mistakes) -> Stage | None:
     named = mistakes.check(_Block, path)
     if named is None:
         return None
     try:
-        kind = family(named.block).genes
+        kind = family(named.block)
     except GenomeError as error:
         mistakes.add((*path, "block"), str(error))
         return None
     form = mistakes.check(_stage_form(kind), path)
     if form is None:
         return None
-    genes: DataclassInstance | None = _built(kind, form, path, mistakes)
-    return None if genes is None else _built(Stage, form, path, mistakes, genes=genes)
+    genes: DataclassInstance | None = _built(kind.genes, form, path, mistakes)
+    if genes is None:
+        return None
+    return _built(Stage, form, path, mistakes, genes=genes, **({"width": None} if kind.growth else {}))
 
 
 def _built(kind: type[Instance], form: _Form, path: Path, mistakes: Mistakes, **built: object) -> Instance | None:
@@ -109,9 +133,9 @@ def _can_be_drawn(genome: Genome, path: Path, mistakes: Mistakes) -> bool:
         return True
     except GenomeError as error:
         message = str(error)
-    for number in range(1, len(genome.stages) + 1):
+    for number in range(1, len(genome.stages) + 1 if message.startswith("stage ") else 0):
         try:
-            draw(dataclasses.replace(genome, stages=genome.stages[:number]))
+            draw(dataclasses.replace(genome, stages=genome.stages[:number], initialisation="he", auxiliary=Auxiliary()))
         except GenomeError:
             path = (*path, "stages", number - 1)
             message = message.removeprefix(f"stage {number}: ")
@@ -122,13 +146,20 @@ def _can_be_drawn(genome: Genome, path: Path, mistakes: Mistakes) -> bool:
 
 @cache
 def _genome_form() -> type[_Form]:
-    return create_model("Genome", __base__=_Form, **{**_fields(Genome), "stages": (list[Any], ...)})
+    return create_model("Genome", __base__=_Form, **{**_fields(Genome), "stages": (list[Any] | dict[str, Any], ...)})
 
 
 @cache
-def _stage_form(genes: type[DataclassInstance]) -> type[_Form]:
-    stage: dict[str, Any] = {"block": (str, ...), "depth": (int, ...), "width": (int, ...), "stride": (int, ...)}
-    return create_model("Stage", __base__=_Form, **{**_fields(genes), **stage})
+def _rule_form() -> type[_Form]:
+    return create_model("Rule", __base__=_Form, **_fields(RegNetRule), rule=(str, ...))
+
+
+@cache
+def _stage_form(kind: Family) -> type[_Form]:
+    stage: dict[str, Any] = {"block": (str, ...), "depth": (int, ...), "stride": (int, ...)}
+    if not kind.growth:
+        stage["width"] = (int, ...)
+    return create_model("Stage", __base__=_Form, **{**_fields(kind.genes), **stage})
 
 
 @cache

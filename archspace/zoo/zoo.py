@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ZooEntry:
-    """A published network: its genome, its exact figures at `input` and `classes`, and what is printed of it.
+    """A published network: its genome, its figures at `input` and `classes`, and what is printed of it.
 
-    `published` quotes errors in percent, each with its protocol and source, and the counts that papers round.
+    `exact` says that the figures are the published network's; else they are this genome's own, which comes near a
+    network whose papers leave some widths open. `published` quotes errors in percent, each with its protocol and source, and the counts that papers round.
     """
 
     name: str
@@ -38,6 +39,7 @@ class ZooEntry:
     flops: int
     acts: int
     published: Mapping[str, str | float]
+    exact: bool = True
 
 
 class _Figures(BaseModel):
@@ -58,6 +60,7 @@ class _Entry(BaseModel):
     genome: dict[str, Any]
     figures: _Figures
     published: dict[str, str | float]
+    exact: bool = True
 
 
 def names() -> tuple[str, ...]:
@@ -85,6 +88,7 @@ def entry(name: str) -> ZooEntry:
         input=form.input,
         classes=form.classes,
         published=form.published,
+        exact=form.exact,
         **form.figures.model_dump(),
     )
 
