@@ -112,12 +112,11 @@ def _add_piece(rows: list[StageCost], name: str, piece: Planned | None, x: Featu
 
 def _after_run(run: Run, x: FeatureMap) -> tuple[FeatureMap, int]:
     """The map behind a run of blocks, and by how many channels each block's input exceeds that of the one before."""
-    values = run.values or (None,) * run.count
-    steps = [run.plan.bind(in_channels=x.channels, **({run.symbol: v} if v is not None else {})) for v in values[:2]]
-    first = steps[0].cost(x)
+    blocks = run.blocks()
+    first = next(blocks).cost(x)
     if run.count == 1:
         return first, 0
-    second = steps[1].cost(first)
+    second = next(blocks).cost(first)
     return x.repeated(first, second, run.count), second.channels - first.channels
 
 

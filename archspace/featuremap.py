@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from archspace.errors import GenomeError
 
@@ -10,8 +10,7 @@ COSTS = ("params", "macs", "flops", "acts", "expected")
 """What adds up along a path and over paths."""
 
 
-@dataclass(frozen=True, slots=True)
-class FeatureMap:
+class FeatureMap(NamedTuple):
     """Channels, height and width of one image's features, and the cost of all layers up to here.
 
     Cost is counted as fvcore 0.1.5 does, in eval mode at batch 1: convolutions and linear layers one flop per
@@ -69,50 +68,59 @@ class FeatureMap:
     def pool(self, kernel: int, stride: int) -> FeatureMap:
         """Max or average pooling without padding; a last window may reach over the edge (ceil_mode): no cost."""
         height, width = (_pooled(side, kernel, stride) for side in (self.height, self.width))
-        return replace(self, height=self._left(height), width=self._left(width))
+        return self._replace(height=self._left(height), width=self._left(width))
 
     def subsample(self, channels: int, stride: int) -> FeatureMap:
         """Every `stride`-th position, missing channels filled with zeros: no cost.
 
         Pooling with an odd kernel, padded by kernel // 2, leaves the same size.
         """
-        return replace(self, channels=channels, height=-(-self.height // stride), width=-(-self.width // stride))
+        return self._replace(channels=channels, height=-(-self.height // stride), width=-(-self.width // stride))
 
     def adaptive_pool(self, side: int = 1) -> FeatureMap:
         """Adaptive average pooling to side x side."""
-        return replace(self._adding(flops=self.elements), height=side, width=side)
+        return self._adding(flops=self.elements)._replace(height=side, width=side)
 
     def linear(self, outputs: int) -> FeatureMap:
         """A linear layer with bias on the flattened map."""
         weights = self.elements * outputs
-        flat = replace(self, channels=outputs, height=1, width=1, layers=self.layers + 1)
+        flat = self._replace(channels=outputs, height=1, width=1, layers=self.layers + 1)
         return flat._adding(params=weights + outputs, macs=weights, flops=weights)
 
     def plus(self, other: FeatureMap, start: FeatureMap) -> FeatureMap:
         """The sum of two paths that both began at `start`."""
-        costs = {name: getattr(self, name) + getattr(other, name) - getattr(start, name) for name in COSTS}
-        return replace(self, layers=max(self.layers, other.layers), **costs)
+        return FeatureMap(
+            self.channels,
+            self.height,
+            self.width,
+            self.params + other.params - start.params,
+            self.macs + other.macs - start.macs,
+            self.flops + other.flops - start.flops,
+            self.acts + other.acts - start.acts,
+            max(self.layers, other.layers),
+            self.expected + other.expected - start.expected,
+        )
 
     def beside(self, other: FeatureMap, start: FeatureMap) -> FeatureMap:
         """The concatenation of two paths that both began at `start`."""
-        return replace(self.plus(other, start), channels=self.channels + other.channels)
+        return self.plus(other, start)._replace(channels=self.channels + other.channels)
 
     def paths(self, path: FeatureMap, count: int, channels: int | None = None) -> FeatureMap:
         """`count` paths that all began here and each lead to `path`: summed, or side by side as `channels`."""
         costs = {name: getattr(self, name) + count * (getattr(path, name) - getattr(self, name)) for name in COSTS}
-        return replace(path, channels=path.channels if channels is None else channels, **costs)
+        return path._replace(channels=path.channels if channels is None else channels, **costs)
 
     def appended(self, new: FeatureMap) -> FeatureMap:
         """The map with the channels of `new`, which was computed from it, behind its own."""
-        return replace(new, channels=self.channels + new.channels)
+        return new._replace(channels=self.channels + new.channels)
 
     def scaled_by(self, gate: FeatureMap) -> FeatureMap:
         """The map times a gate that was computed from it; the gate is no layer of the path."""
-        return replace(self, **{name: getattr(gate, name) for name in COSTS})
+        return self._replace(**{name: getattr(gate, name) for name in COSTS})
 
     def surviving(self, branch: FeatureMap, p: float) -> FeatureMap:
         """The end of a `branch` that began here and is computed with probability `p` while training."""
-        return replace(branch, expected=self.expected + p * (branch.expected - self.expected))
+        return branch._replace(expected=self.expected + p * (branch.expected - self.expected))
 
     def repeated(self, first: FeatureMap, second: FeatureMap, times: int) -> FeatureMap:
         """`times` steps of which `first` and `second` are the ends of the first two: an arithmetic series.
@@ -125,15 +133,19 @@ class FeatureMap:
             step = getattr(first, name) - getattr(self, name)
             growth = getattr(second, name) - getattr(first, name) - step
             sums[name] = getattr(self, name) + times * step + pairs * growth
-        return replace(first, channels=first.channels + (times - 1) * (second.channels - first.channels), **sums)
+        return first._replace(channels=first.channels + (times - 1) * (second.channels - first.channels), **sums)
 
     def _adding(self, params: int = 0, macs: int = 0, flops: int = 0) -> FeatureMap:
-        return replace(
-            self,
-            params=self.params + params,
-            macs=self.macs + macs,
-            flops=self.flops + flops,
-            expected=self.expected + flops,
+        return FeatureMap(
+            self.channels,
+            self.height,
+            self.width,
+            self.params + params,
+            self.macs + macs,
+            self.flops + flops,
+            self.acts,
+            self.layers,
+            self.expected + flops,
         )
 
     def _left(self, side: int) -> int:

@@ -219,7 +219,7 @@ FAMILIES = (
             *(BottleneckGenes(4, 3, form=form) for form in get_args(Form)),
             BottleneckGenes(8, 2, squeeze=0.25),
         ),
-        rules=("bottleneck_ratio",),
+        rules={"bottleneck_ratio": "group_width"},
         resolve=resolve_bottleneck,
         rules_of=bottleneck_rules,
         close=close_bottleneck,

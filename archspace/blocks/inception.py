@@ -68,7 +68,7 @@ def inception_cost(
 INCEPTION = Part(Inception, inception_cost)
 
 WIDTHS = ("reduce_small", "small", "reduce_large", "large", "project")
-SHARES = tuple(f"{name}_share" for name in WIDTHS)
+SHARES = {f"{name}_share": name for name in WIDTHS}
 
 
 @dataclass(frozen=True)
@@ -128,13 +128,13 @@ def lay_out_inception(
 
 def resolve_inception(genes: Mapping[str, Any], width: int) -> Mapping[str, Any]:
     """Shares of the block's width (`small_share: 0.5`) as the channels they give, at least one."""
-    widths = {name.removesuffix("_share"): max(1, round(genes[name] * width)) for name in SHARES if name in genes}
+    widths = {name: max(1, round(genes[share] * width)) for share, name in SHARES.items() if share in genes}
     return {name: value for name, value in genes.items() if name not in SHARES} | widths
 
 
 def inception_rules(genes: InceptionGenes, width: int) -> Mapping[str, Any]:
     """The shares that these genes have of a width."""
-    return {share: getattr(genes, name) / width for name, share in zip(WIDTHS, SHARES, strict=True)}
+    return {share: getattr(genes, name) / width for share, name in SHARES.items()}
 
 
 FAMILIES = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -53,13 +53,14 @@ def _none(genes: Any, width: int) -> Mapping[str, Any]:
     return {}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Family:
     """A kind of block: the name genomes call it by, its genes (a frozen dataclass), and its layout.
 
     `sample_genes` are a few valid settings for a width of 64, over which the conformance suite runs; `residual` says
-    that the block has a branch which stochastic depth can skip. `rules` are what a space may say instead of a gene:
-    `resolve` turns them into genes at a stage's width (raises GenomeError), `rules_of` is its inverse.
+    that the block has a branch which stochastic depth can skip. `rules` are what a space may say instead of a gene,
+    each with the gene it stands for: `resolve` turns them into genes at a stage's width (raises GenomeError),
+    `rules_of` is its inverse.
 
     `enter` plans what stands before a stage's blocks (pooling, a transition), `close` what its last block leaves to be
     done for a reader that does not begin with an activation of its own (a pre-activation block's sum, say).
@@ -74,7 +75,7 @@ class Family:
     lay_out: LayOut
     sample_genes: tuple[Any, ...]
     residual: bool = True
-    rules: tuple[str, ...] = ()
+    rules: Mapping[str, str] = field(default_factory=dict)
     resolve: Callable[[Mapping[str, Any], int], Mapping[str, Any]] = _as_they_are
     rules_of: Callable[[Any, int], Mapping[str, Any]] = _none
     enter: Callable[[Any, int, int | None, int], Entry] = _straight_in

@@ -30,7 +30,10 @@ FIGURES = ("layers", "params", "macs", "flops", "acts")
 
 @dataclass(frozen=True)
 class LedgerTrial:
-    """One trial as the study holds it; `result` has reason, error, cross_entropy, epochs, seconds, finished."""
+    """One trial as the study holds it; `result` has reason, error, cross_entropy, epochs, seconds, finished.
+
+    `values` are the gene values that it was proposed by; None for a genome that was handed in.
+    """
 
     number: int
     id: str
@@ -41,6 +44,7 @@ class LedgerTrial:
     seed: int
     started: float
     result: Mapping[str, Any]
+    values: Mapping[str, Any] | None = None
 
 
 class Ledger:
@@ -100,7 +104,15 @@ class Ledger:
         """Where a trial keeps its checkpoint and metrics."""
         return self.folder / "trials" / str(number)
 
-    def begin(self, genome: Genome, cost: Cost, seed: int, name: str, started: float) -> int:
+    def begin(
+        self,
+        genome: Genome,
+        cost: Cost,
+        seed: int,
+        name: str,
+        started: float,
+        values: Mapping[str, Any] | None = None,
+    ) -> int:
         """Record a trial as running, before any work on it; its number."""
         attributes = {
             "id": genome.id,
@@ -109,6 +121,7 @@ class Ledger:
             "cost": {figure: getattr(cost, figure) for figure in FIGURES},
             "seed": seed,
             "started": started,
+            "values": None if values is None else dict(values),
         }
         self._study.add_trial(create_trial(state=TrialState.RUNNING, user_attrs=attributes))
         number = len(self._study.get_trials(deepcopy=False)) - 1
@@ -144,4 +157,5 @@ def _read(trial: FrozenTrial) -> LedgerTrial:
         seed=held["seed"],
         started=held["started"],
         result=held.get("result", {}),
+        values=held.get("values"),
     )

@@ -6,7 +6,7 @@ import math
 import random
 import warnings
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import optuna
@@ -17,7 +17,7 @@ from archspace.errors import BudgetError
 from archspace.seeds import derive
 from archspace.space.budget import Budget, Limit, combined
 from archspace.space.sampler import Candidate, draws, fit, reachable
-from archspace.space.space import Gene, Space, Value, Values
+from archspace.space.space import FAMILY, Gene, Space, Value, Values, family_of, of_family
 
 STARTUP = 8
 """Trials drawn at random within the budget before the estimator is asked, and results that it needs."""
@@ -43,7 +43,7 @@ def propose(
     STARTUP genomes are random, one from each of as many parts of the cost range: a front needs cheap networks too.
     """
     if number >= STARTUP and len(results) >= STARTUP:
-        proposed = fit(space, _ask(space, results, derive(seed, "ask", number)), budget)
+        proposed = fit(space, _ask_any(space, results, derive(seed, "ask", number)), budget)
         if proposed is not None and proposed.genome.id not in tried:
             return proposed
     rng = random.Random(derive(seed, "draw", number))
@@ -65,9 +65,29 @@ def _part(space: Space, budget: Budget, number: int, seed: int) -> Budget:
     return combined(budget, Budget((Limit(limit.measure, ends[0], max(ends)),)))
 
 
-def _ask(space: Space, results: Sequence[Result], seed: int) -> dict[str, Value]:
+def _ask_any(space: Space, results: Sequence[Result], seed: int) -> dict[str, Value]:
+    """One suggestion; in a space of several families for the family first, then for its genes alone.
+
+    The family is asked for as one gene of all results. Its genes are drawn uniformly while it has too few results.
+    """
+    if not space.families:
+        return _ask(space.genes, results, seed)
+    values = _ask(space.genes[:1], results, seed)
+    inner, _ = family_of(space, values)
+    own = [
+        replace(result, values=family_of(space, result.values)[1])
+        for result in results
+        if result.values[FAMILY] == values[FAMILY]
+    ]
+    if len(own) >= STARTUP:
+        return of_family(inner.name, _ask(inner.genes, own, seed))
+    rng = random.Random(derive(seed, "genes"))
+    return of_family(inner.name, {gene.name: rng.choice(gene.values) for gene in inner.genes})
+
+
+def _ask(genes: Sequence[Gene], results: Sequence[Result], seed: int) -> dict[str, Value]:
     """One suggestion of the estimator, in a study in memory that holds `results` alone."""
-    distributions = {gene.name: distribution(gene) for gene in space.genes if len(gene.values) > 1}
+    distributions = {gene.name: distribution(gene) for gene in genes if len(gene.values) > 1}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         sampler = optuna.samplers.TPESampler(n_startup_trials=0, multivariate=True, seed=seed % 2**32)
@@ -78,7 +98,7 @@ def _ask(space: Space, results: Sequence[Result], seed: int) -> dict[str, Value]
             create_trial(params=params, distributions=distributions, values=[result.error, math.log(result.cost)])
         )
     params = study.ask(distributions).params
-    return {gene.name: snap(gene, params.get(gene.name, gene.values[0])) for gene in space.genes}
+    return {gene.name: snap(gene, params.get(gene.name, gene.values[0])) for gene in genes}
 
 
 def distribution(gene: Gene) -> BaseDistribution:

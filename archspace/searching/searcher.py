@@ -11,7 +11,7 @@ from typing import Any
 from archspace.costs import cost_of
 from archspace.genome import Genome
 from archspace.genomefile import genome_from_data
-from archspace.records.ledger import Ledger
+from archspace.records.ledger import Ledger, LedgerTrial
 from archspace.records.metrics import read_metrics
 from archspace.records.siblings import adopt
 from archspace.searching.rungs import Standing, goes_on
@@ -19,7 +19,7 @@ from archspace.searching.sampler import STARTUP, Result, propose
 from archspace.searching.trial import TrialSpec
 from archspace.seeds import derive
 from archspace.space.budget import parse_budget
-from archspace.space.space import Space, values_of
+from archspace.space.space import Space, Values, values_of
 
 Listener = Callable[["Searcher"], None]
 
@@ -73,12 +73,12 @@ class Searcher:
         found = self._next_genome(len(known), {trial.id for trial in known})
         if found is None:
             return None
-        genome, name = found
+        genome, name, values = found
         cost = cost_of(genome, self.space.input, self.space.classes)
         if not self.budget.allows(cost):
             raise AssertionError(f"genome {genome.id} is outside the budget {self.budget}")
         seed = derive(self.ledger.config.seed, genome.id, 0)
-        number = self.ledger.begin(genome, cost, seed, name, time.time() - self.zero)
+        number = self.ledger.begin(genome, cost, seed, name, time.time() - self.zero, values)
         config, folder = self.ledger.config, self.ledger.trial_folder(number)
         for metrics in adopt(folder, self.ledger.folder, config, genome.id, seed, time.time() - self.zero):
             self._note(number, getattr(cost, config.measure), metrics)
@@ -131,13 +131,13 @@ class Searcher:
         self.listener(self)
         return spec
 
-    def _next_genome(self, number: int, tried: set[str]) -> tuple[Genome, str] | None:
+    def _next_genome(self, number: int, tried: set[str]) -> tuple[Genome, str, Values | None] | None:
         for name, data in self.ledger.config.enqueue:
             genome = genome_from_data(data)
             if genome.id not in tried:
-                return genome, name
+                return genome, name, None
         found = propose(self.space, self.budget, self._results(), tried, number, self.ledger.config.seed)
-        return None if found is None else (found.genome, "")
+        return None if found is None else (found.genome, "", found.values)
 
     def _results(self) -> list[Result]:
         """What the sampler learns from: the highest rung with enough results, trials that were stopped included."""
@@ -145,12 +145,16 @@ class Searcher:
             results: list[Result] = []
             for trial in self.ledger.trials():
                 standing = self.rungs[epoch].get(trial.number)
-                values = values_of(self.space, genome_from_data(json.loads(trial.genome))) if standing else None
+                values = self._values(trial) if standing else None
                 if standing and values is not None:
                     results.append(Result(values, standing.error, standing.cost))
             if len(results) >= STARTUP:
                 return results
         return []
+
+    def _values(self, trial: LedgerTrial) -> Values | None:
+        """The genes that a trial stands for; None for a genome from outside the space."""
+        return trial.values or values_of(self.space, genome_from_data(json.loads(trial.genome)))
 
     def _note(self, number: int, cost: int, metrics: dict[str, Any]) -> Standing:
         standing = Standing(number, metrics["error"], metrics["cross_entropy"], cost)

@@ -65,6 +65,10 @@ def lines(described: dict[str, Any]) -> list[str]:
 
 
 def _uniform(space: Space, rng: random.Random) -> list[Candidate]:
+    """Genomes drawn uniformly over the genes; of a space of several families, an equal number of each."""
+    if space.families:
+        each = DRAWS // len(space.families)
+        return [found for inner in space.families.values() for found in _uniform(inner, rng)[:each]]
     settings = ({gene.name: rng.choice(gene.values) for gene in space.genes} for _ in range(DRAWS))
     return [found for found in (candidate(space, values) for values in settings) if found is not None]
 

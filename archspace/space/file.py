@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Mapping
 from pathlib import Path as File
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from archspace.document import Document, Mistakes, Path, read_file, unknown_key
+from archspace.document import Document, Mistakes, read_file
 from archspace.errors import BudgetError, GenomeError, UserError
-from archspace.genome import Genome, Head, Stem, Survival
 from archspace.space.budget import Budget, parse_budget
 from archspace.space.sampler import reachable
-from archspace.space.space import Gene, Slot, Slots, Space
-from archspace.space.stages import read_stages
-from archspace.space.values import read_value
+from archspace.space.sections import Sections, read_sections
+from archspace.space.space import FAMILY, Gene, Slot, Space
 
 _Side = Annotated[int, Field(ge=1)]
 
@@ -31,12 +29,15 @@ class _SpaceFile(BaseModel):
     name: str | None = None
     about: str = ""
     target: _Target
-    stem: dict[str, Any] = Field(default_factory=dict)
-    stages: dict[str, Any]
-    head: dict[str, Any] = Field(default_factory=dict)
-    survival: dict[str, Any] = Field(default_factory=dict)
-    initialisation: Any = None
     limits: list[str] = Field(default_factory=list)
+
+
+class _OneFamily(_SpaceFile, Sections):
+    pass
+
+
+class _Families(_SpaceFile):
+    families: Annotated[list[str], Field(min_length=2)] | Annotated[dict[str, Any], Field(min_length=2)]
 
 
 def load_space(name: str | File) -> Space:
@@ -60,30 +61,19 @@ def shipped_spaces() -> tuple[str, ...]:
 def read_space(document: Document) -> Space:
     """The space that a document describes; raises UserError with every mistake at its line and column."""
     mistakes = Mistakes(document)
-    file = mistakes.check(_SpaceFile)
+    if isinstance(document.data, dict) and "families" in document.data:
+        return _read_union(document, mistakes)
+    file = mistakes.check(_OneFamily)
     # The sections are read even where the file as a whole is wrong, so that one reading tells every mistake.
     genes: list[Gene] = []
-    section = document.at(("stages",))
-    stages = read_stages(section, mistakes, genes) if isinstance(section, dict) else ()
-    stem = _section("stem", Stem, mistakes, genes)
-    head = _section("head", Head, mistakes, genes)
-    survival = _section("survival", Survival, mistakes, genes)
-    initialisation = _section("", Genome, mistakes, genes)["initialisation"]
+    sections = read_sections(mistakes, genes)
     limits = _limits(document.at(("limits",)), mistakes)
     mistakes.raise_if_any()
     assert file is not None, "a file that cannot be read leaves a mistake"
     space = Space(
-        name=file.name or File(document.source).stem,
-        about=file.about.strip(),
-        input=file.target.input,
-        classes=file.target.classes,
+        **_about(file, document, limits),
         genes=tuple(genes),
-        stages=stages,
-        stem=stem,
-        head=head,
-        survival=survival,
-        initialisation=initialisation,
-        limits=limits,
+        **sections,
         source=document.data,
     )
     try:
@@ -94,39 +84,80 @@ def read_space(document: Document) -> Space:
     return space
 
 
-def _section(name: str, kind: type[Stem | Head | Survival | Genome], mistakes: Mistakes, genes: list[Gene]) -> Slots:
-    """Slots for the fields of a part of the genome: those given in the section `name`, the defaults for the rest."""
-    section = mistakes.document.at((name,) if name else ())
-    given: dict[str, Any] = section if isinstance(section, dict) else {}
-    hints = get_type_hints(kind)
-    fields = {item.name: item.default for item in dataclasses.fields(kind) if item.default is not dataclasses.MISSING}
-    slots: dict[str, Slot] = {}
-    for field, default in fields.items():
-        place = (name, field) if name else (field,)
-        called = ".".join(place)
-        slots[field] = Slot(default)
-        if field in given:
-            slots[field] = read_value(given[field], hints[field], place, called, mistakes, genes)
-            _check_values(slots[field], kind, place, mistakes, genes)
-    for key in given if name else ():
-        if key not in fields:
-            mistakes.add((name, key), unknown_key(key, fields))
-    return slots
-
-
-def _check_values(
-    slot: Slot, kind: type[Stem | Head | Survival | Genome], place: Path, mistakes: Mistakes, genes: list[Gene]
-) -> None:
-    """Refuse values that a part of the genome does not take, such as a survival above 1."""
-    values = [value for gene in genes if gene.name == slot.gene for value in gene.values]
-    for value in values if slot.gene else [slot.value]:
-        if value is None or kind is Genome:
-            return
+def _read_union(document: Document, mistakes: Mistakes) -> Space:
+    """A space of several families: names of spaces, or a mapping of them. Costs count at the union's own target."""
+    file = mistakes.check(_Families)
+    limits = _limits(document.at(("limits",)), mistakes)
+    mistakes.raise_if_any()
+    assert file is not None, "a file that cannot be read leaves a mistake"
+    families: dict[str, Space] = {}
+    problems: list[str] = []
+    for key, listed in _listed(file.families):
         try:
-            kind(**{str(place[-1]): value})  # type: ignore[arg-type]  # the value has the field's type
-        except GenomeError as error:
-            mistakes.add(place, str(error))
-            return
+            inner = _family_document(document, key, listed)
+            name = str(inner.data.get("name", key)) if listed else str(key)
+            families[name] = read_space(inner)
+        except UserError as error:
+            problems += error.messages
+    if problems:
+        raise UserError(*problems)
+    given = {name: _without_target(space.source) for name, space in families.items()}
+    return Space(
+        **_about(file, document, limits),
+        genes=_genes_of(families),
+        stages=(),
+        stem={},
+        head={},
+        survival={},
+        auxiliary={},
+        initialisation=Slot("auto"),
+        source={**document.data, "families": given},
+        families=families,
+    )
+
+
+def _listed(families: list[str] | dict[str, Any]) -> list[tuple[str | int, str]]:
+    """Each family's key in the file, and the name of the space it is, empty where the file spells it out."""
+    if isinstance(families, list):
+        return list(enumerate(families))
+    return [(name, "") for name in families]
+
+
+def _family_document(document: Document, key: str | int, listed: str) -> Document:
+    """A family as a space file of its own, at the target of the union."""
+    target = document.data["target"]
+    if listed:
+        found = load_space(listed)
+        if found.families:
+            raise UserError(document.problem(("families", key), f"{listed!r} is itself a space of several families"))
+        return Document(listed, {**found.source, "name": found.name, "target": target}, {})
+    data = document.data["families"][key]
+    if not isinstance(data, dict):
+        raise UserError(document.problem(("families", key), "expected a mapping with the sections of a space"))
+    places = {path[2:]: place for path, place in document.places.items() if path[:2] == ("families", key)}
+    return Document(document.source, {"name": key, **data, "target": target}, places)
+
+
+def _without_target(source: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in source.items() if key != "target"}
+
+
+def _genes_of(families: Mapping[str, Space]) -> tuple[Gene, ...]:
+    """The gene that chooses a family, and every family's genes under its name."""
+    inner = [
+        Gene(f"{name}.{gene.name}", gene.values, gene.log) for name, space in families.items() for gene in space.genes
+    ]
+    return (Gene(FAMILY, tuple(families)), *inner)
+
+
+def _about(file: _SpaceFile, document: Document, limits: Budget) -> dict[str, Any]:
+    return {
+        "name": file.name or File(document.source).stem,
+        "about": file.about.strip(),
+        "input": file.target.input,
+        "classes": file.target.classes,
+        "limits": limits,
+    }
 
 
 def _limits(texts: Any, mistakes: Mistakes) -> Budget:

@@ -11,7 +11,7 @@ from archspace.costs import Cost, cost_of
 from archspace.errors import BudgetError, GenomeError
 from archspace.genome import Genome
 from archspace.space.budget import Budget, Limit, combined
-from archspace.space.space import Gene, Space, Value, Values, genome_of
+from archspace.space.space import Gene, Space, Value, Values, family_of, genome_of, of_family
 from archspace.units import UNITS, si
 
 ATTEMPTS = 500
@@ -65,11 +65,14 @@ def solved_gene(space: Space) -> Gene | None:
 def draws(space: Space, budget: Budget, rng: random.Random) -> Iterator[Candidate]:
     """Endless genomes within `budget` and the space's own limits, repeats included; raises BudgetError.
 
-    Genes that are words are drawn uniformly. The others follow in random order, each uniformly (or log-uniformly)
+    Of a space of several families one that can keep the budget is drawn first, uniformly. Genes that are words are
+    drawn uniformly. The others follow in random order, each uniformly (or log-uniformly)
     from the values with which the budget can still be met by the rest; the solved gene comes last. The exact cost
     decides in the end, so nothing outside the budget is ever returned.
     """
     limits = combined(budget, space.limits)
+    if space.families:
+        yield from _draws_of_families(space, limits, rng)
     spaces = [from_cheap_to_dear(space, limit.measure) for limit in limits.limits]
     while True:
         attempts = (_draw(space, limits, spaces, rng) for _ in range(ATTEMPTS))
@@ -82,6 +85,28 @@ def draws(space: Space, budget: Budget, rng: random.Random) -> Iterator[Candidat
         raise BudgetError(out_of_reach(space, limits))
     while True:
         yield rng.choice(few)
+
+
+def _draws_of_families(space: Space, limits: Budget, rng: random.Random) -> Iterator[Candidate]:
+    """Endless draws, each of a family drawn uniformly among those that can keep the limits; raises BudgetError."""
+    streams = {name: draws(inner, limits, rng) for name, inner in space.families.items() if _may_keep(inner, limits)}
+    while streams:
+        name = rng.choice(list(streams))
+        try:
+            yield lifted(name, next(streams[name]))
+        except BudgetError:
+            del streams[name]
+    raise BudgetError(out_of_reach(space, limits))
+
+
+def _may_keep(space: Space, limits: Budget) -> bool:
+    ranges = [(limit, reachable(space, limit.measure)) for limit in limits.limits]
+    return all(low <= limit.high and high >= limit.low for limit, (low, high) in ranges)
+
+
+def lifted(name: str, found: Candidate) -> Candidate:
+    """A candidate of the family `name` as one of the union."""
+    return replace(found, values=of_family(name, found.values))
 
 
 def sample(space: Space, budget: Budget, n: int, seed: int) -> list[Candidate]:
@@ -101,6 +126,10 @@ def fit(space: Space, values: Values, budget: Budget) -> Candidate | None:
     band, dearest) value until one of them can be solved for the budget.
     """
     limits = combined(budget, space.limits)
+    if space.families:
+        inner, held = family_of(space, values)
+        found = fit(inner, held, limits)
+        return found and lifted(inner.name, found)
     fitted = dict(values)
     first = candidate(space, fitted)
     if first is None or limits.allows(first.cost):
@@ -125,9 +154,12 @@ def fit(space: Space, values: Values, budget: Budget) -> Candidate | None:
 
 def reachable(space: Space, measure: str) -> tuple[int, int]:
     """The least and the greatest `measure` at the corners of the space: its cheapest and its dearest genes."""
+    if space.families:
+        ends = [end for inner in space.families.values() for end in reachable(inner, measure)]
+        return min(ends), max(ends)
     space = from_cheap_to_dear(space, measure)
     free = [gene for gene in space.genes if not gene.ordered]
-    ends: list[int] = []
+    ends = []
     for setting in islice(product(*(gene.values for gene in free)), CORNERS):
         fixed = {gene.name: value for gene, value in zip(free, setting, strict=True)}
         for end in (0, -1):

@@ -33,7 +33,8 @@ def read_stages(section: dict[str, Any], mistakes: Mistakes, genes: list[Gene]) 
     kinds = _families(section, number, mistakes)
     if len(kinds) != number:
         return ()
-    hints = COMMON | {name: hint for kind in kinds for name, hint in _hints(kind).items()}
+    hints = {name: COMMON[name] for kind in kinds for name in _common(kind)}
+    hints |= {name: hint for kind in kinds for name, hint in _hints(kind).items()}
     given = {"stride": [1] + [2] * (number - 1)} | {name: spec for name, spec in section.items() if name != "number"}
     columns: dict[str, list[Slot]] = {}
     for name, spec in given.items():
@@ -45,7 +46,7 @@ def read_stages(section: dict[str, Any], mistakes: Mistakes, genes: list[Gene]) 
     if len(mistakes) > before:
         return ()
     stages = tuple(
-        {name: column[index] for name, column in columns.items() if name in COMMON or name in _hints(kind)}
+        {name: column[index] for name, column in columns.items() if name in _common(kind) or name in _hints(kind)}
         for index, kind in enumerate(kinds)
     )
     _check_fit(stages, kinds, genes, mistakes)
@@ -73,22 +74,29 @@ def _families(section: dict[str, Any], number: int, mistakes: Mistakes) -> list[
     return kinds
 
 
+def _common(kind: Family) -> list[str]:
+    """The keys of every stage; a family whose blocks append channels has no width."""
+    return [name for name in COMMON if name != "width" or not kind.growth]
+
+
 def _hints(kind: Family) -> dict[str, Any]:
     return get_type_hints(kind.genes) | dict.fromkeys(kind.rules, float)
 
 
 def _check_complete(kinds: Iterable[Family], columns: dict[str, list[Slot]], mistakes: Mistakes) -> None:
     """Every stage needs the common keys, and genes without a default: each as such or by a rule, not both."""
-    missing = {name: "" for name in ("depth", "width") if name not in columns}
+    missing: dict[str, str] = {}
     for kind in kinds:
+        missing |= {name: "" for name in _common(kind) if name not in ("block", "stride", *columns)}
         needed = [item.name for item in dataclasses.fields(kind.genes) if item.default is dataclasses.MISSING]
-        given = [name for name in (*kind.rules, *needed) if name in columns]
-        if any(rule in given for rule in kind.rules):
-            if len(given) > 1:
-                mistakes.add(("stages", given[0]), f"stands for {given[1]}; keep one of the two")
-        else:
-            instead = f" (or {' or '.join(map(repr, kind.rules))})" if kind.rules else ""
-            missing |= {name: instead for name in needed if name not in columns}
+        stands_for = dict(kind.rules)
+        for rule, gene in stands_for.items():
+            if rule in columns and gene in columns:
+                mistakes.add(("stages", rule), f"stands for {gene}; keep one of the two")
+        for gene in needed:
+            rules = [rule for rule, stood_for in stands_for.items() if stood_for == gene]
+            if gene not in columns and not any(rule in columns for rule in rules):
+                missing[gene] = f" (or {' or '.join(map(repr, rules))})" if rules else ""
     for name, instead in missing.items():
         mistakes.add(("stages",), f"missing key {name!r}{instead}")
 
@@ -102,7 +110,7 @@ def _check_fit(stages: tuple[Slots, ...], kinds: list[Family], genes: list[Gene]
         for count, setting in enumerate(product(*(options[str(gene)] for gene in used))):
             values = {str(gene): value for gene, value in zip(used, setting, strict=True)}
             fields = {name: slots[name].resolve(values) for name in names}
-            width = fields.pop("width")
+            width = fields.pop("width", 0)
             try:
                 kind.genes(**kind.resolve(fields, int(width)))
             except GenomeError as error:
