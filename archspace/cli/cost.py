@@ -1,4 +1,4 @@
-"""`archspace cost` and `archspace zoo`: what networks cost."""
+"""`archspace cost`: what networks cost, whole, row by row, side by side."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ import click
 from archspace.cli.output import json_option, print_json, print_table, runs_option
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from archspace.costs import Cost
+    from archspace.genome import Genome
     from archspace.lookup import Found
-    from archspace.zoo.zoo import ZooEntry
 
 FIGURES = ("layers", "params", "macs", "flops", "acts")
+ROWS = {figure: figure for figure in FIGURES} | {"training_flops": "training flops"}
 
 
 @click.command()
@@ -45,32 +48,9 @@ def cost(
     if as_json:
         print_json(data[0] | ({"against": data[1]} if len(data) > 1 else {}))
     else:
-        _print_costs(data, by_stage)
+        _print_costs(found, data, by_stage)
     for item in found if check else ():
         _check(item)
-
-
-@click.command()
-@click.argument("name", required=False)
-@click.option("--check", is_flag=True, help="Hold every network's closed form to its recorded figures.")
-@json_option
-def zoo(name: str | None, check: bool, as_json: bool) -> None:
-    """Published networks, or the one called NAME."""
-    from archspace.errors import RunFailed
-    from archspace.zoo.zoo import check as differences
-    from archspace.zoo.zoo import entries, entry
-
-    listed = [entry(name)] if name else list(entries())
-    if as_json:
-        print_json([_zoo_data(item) for item in listed])
-    else:
-        columns = ("name", "family", "input", "classes", *FIGURES, "published top-1 error")
-        print_table("", columns, [_zoo_row(item) for item in listed], left=(0, 1))
-    if check:
-        wrong = [f"{item.name}: {problem}" for item in listed for problem in differences(item)]
-        if wrong:
-            raise RunFailed("\n".join(wrong))
-        click.echo(f"{len(listed)} checked: layers, params, macs, flops and acts equal to the last unit", err=True)
 
 
 def cost_data(found: Found) -> dict[str, Any]:
@@ -85,7 +65,7 @@ def _plain(total: Cost) -> dict[str, Any]:
     return {
         "input": list(total.input),
         "classes": total.classes,
-        **{figure: getattr(total, figure) for figure in FIGURES},
+        **{figure: getattr(total, figure) for figure in (*FIGURES, "training_flops")},
         "stages": [dataclasses.asdict(stage) | {"output": list(stage.output)} for stage in total.stages],
     }
 
@@ -95,21 +75,63 @@ def _at(found: Found, size: int | None, classes: int | None) -> Found:
     return dataclasses.replace(found, input=(channels, size or height, size or width), classes=classes or found.classes)
 
 
-def _print_costs(data: list[dict[str, Any]], by_stage: bool) -> None:
-    names = [item["name"] for item in data]
+def _print_costs(found: list[Found], data: list[dict[str, Any]], by_stage: bool) -> None:
     where = [f"{item['name']} at {_size(item['input'])}, {item['classes']} classes" for item in data]
-    columns = ("", *names, *(["ratio"] if len(data) > 1 else []))
-    rows = [(figure, *(_comma(item[figure]) for item in data), *_ratio(figure, data)) for figure in FIGURES]
+    columns = ("", *(item["name"] for item in data), *(["ratio"] if len(data) > 1 else []))
+    rows = [(ROWS[figure], *(_comma(item[figure]) for item in data), *_ratio(figure, data)) for figure in ROWS]
     print_table("; ".join(where), columns, [("genome", *(item["id"] for item in data), *[""] * (len(data) > 1)), *rows])
-    for item in data if by_stage else ():
-        columns = ("", "blocks", "output", "params", "macs", "flops", "acts")
-        print_table(item["name"], columns, [_stage_row(stage) for stage in item["stages"]], left=(0, 1))
+    if len(found) > 1:
+        differing = list(_differences(*(item.genome for item in found)))
+        print_table("What differs" if differing else "The genomes are equal.", columns[:3], differing)
+    for item, costed in zip(found, data, strict=True) if by_stage else ():
+        _print_stages(item, costed)
 
 
-def _stage_row(stage: dict[str, Any]) -> tuple[str, ...]:
-    blocks = f"{stage['depth']} x {stage['block']}" if stage["block"] else ""
-    figures = (_comma(stage[figure]) for figure in ("params", "macs", "flops", "acts"))
-    return stage["name"], blocks, _size(stage["output"]), *figures
+def _print_stages(found: Found, data: dict[str, Any]) -> None:
+    """The network row by row, as papers print theirs."""
+    from archspace.blueprint import draw
+    from archspace.measure.notation import notation
+
+    layers = notation(draw(found.genome, found.input, found.classes))
+    columns = ("", "layers", "maps in", "output", "params", "macs", "flops", "acts")
+    rows = [_stage_row(stage, layers[stage["name"]]) for stage in data["stages"]]
+    rows.append(("whole", "", "", "", *(_comma(data[figure]) for figure in FIGURES[1:])))
+    print_table(data["name"], columns, rows, left=(0, 1))
+
+
+def _stage_row(stage: dict[str, Any], layers: str) -> tuple[str, ...]:
+    figures = (_comma(stage[figure]) for figure in FIGURES[1:])
+    return stage["name"], layers, _seen(stage), _size(stage["output"]), *figures
+
+
+def _seen(stage: dict[str, Any]) -> str:
+    """The channels that a row's layers are given: `64`, or `64, 96, ..., 224` where they grow from block to block."""
+    first, more, depth = stage["sees"], stage["sees_more"], stage["depth"]
+    seen = [str(first + more * index) for index in range(depth if more else 1)]
+    return ", ".join(seen if len(seen) <= 3 else [*seen[:2], "...", seen[-1]])
+
+
+def _differences(genome: Genome, other: Genome) -> Iterator[tuple[str, str, str]]:
+    """Each choice in which two genomes differ: its name, and what it is in each (empty where there is none)."""
+    choices = [_choices(dataclasses.asdict(item)) for item in (genome, other)]
+    for name in dict.fromkeys(name for known in choices for name in known):
+        values = [str(known.get(name, "")) for known in choices]
+        if values[0] != values[1]:
+            yield name, values[0], values[1]
+
+
+def _choices(data: dict[str, Any], path: str = "") -> dict[str, Any]:
+    """Plain data of a genome flattened: `stem.width`, `stage2.depth`, `stage2.cardinality`."""
+    flat: dict[str, Any] = {}
+    for name, value in data.items():
+        if name == "stages":
+            for number, stage in enumerate(value, start=1):
+                flat |= _choices(stage | stage.pop("genes"), f"stage{number}.")
+        elif isinstance(value, dict):
+            flat |= _choices(value, f"{path}{name}.")
+        elif value is not None:
+            flat[f"{path}{name}"] = value
+    return flat
 
 
 def _ratio(figure: str, data: list[dict[str, Any]]) -> list[str]:
@@ -126,24 +148,6 @@ def _check(found: Found) -> None:
         told = "; ".join(f"{item.figure}: closed form {item.closed_form}, counted {item.counted}" for item in wrong)
         raise RunFailed(f"{found.name}: {told}")
     click.echo(f"{found.name}: params, macs, acts (hooks) and flops (fvcore) of the built network are equal", err=True)
-
-
-def _zoo_data(item: ZooEntry) -> dict[str, Any]:
-    data = {"name": item.name, "family": item.family, "input": list(item.input), "classes": item.classes}
-    return data | {figure: getattr(item, figure) for figure in FIGURES} | {"published": dict(item.published)}
-
-
-def _zoo_row(item: ZooEntry) -> tuple[str, ...]:
-    error = item.published.get("top1_error")
-    figures = (_comma(getattr(item, figure)) for figure in FIGURES)
-    return (
-        item.name,
-        item.family,
-        _size(item.input),
-        str(item.classes),
-        *figures,
-        "" if error is None else f"{error} % ({item.published.get('error_protocol', '')})",
-    )
 
 
 def _comma(value: int) -> str:

@@ -129,7 +129,7 @@ def print_outcome(outcome: Outcome) -> None:
             for _, trial in outcome.front.iterrows()
             if outcome.winner is not None
         ]
-        print_table("Front (* winner)", ("genome", "val error", *figures, "depths / widths"), rows, left=(0, 4))
+        print_table("Front (* winner)", ("genome", "val error", *figures, "blocks, depths / widths"), rows, left=(0, 4))
     click.echo(f"hypervolume {outcome.hypervolume:.3f} (error x nats)")
     for what, path in (("report", outcome.report), ("source", outcome.source)):
         if path is not None:

@@ -7,7 +7,7 @@ import click
 from archspace.cli.output import json_option, print_json, print_table
 
 space_option = click.option(
-    "--space", required=True, metavar="FILE|NAME", help="A space file, or a shipped space: resnext, resnet."
+    "--space", required=True, metavar="FILE|NAME", help="A space file, or a shipped space: resnext, overview, ..."
 )
 BUDGET_HELP = "4GFLOPs, 600MFLOPs, 4GMACs, 25Mparams; ±2% or +-2% behind it for a band; several at once."
 
@@ -65,6 +65,6 @@ def sample(space: str, budget: tuple[str, ...], n: int, seed: int, as_json: bool
             )
             for item in drawn
         ]
-        print_table(title, ("genome", "depths / widths", *figures), rows, left=(0, 1))
+        print_table(title, ("genome", "blocks, depths / widths", *figures), rows, left=(0, 1))
     if len(drawn) < n:
         click.echo(f"only {len(drawn)} distinct genomes turned up within {', '.join(budget)}", err=True)

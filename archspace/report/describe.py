@@ -17,16 +17,24 @@ def stage_lines(genome: str) -> list[str]:
 
 
 def short(genome: str) -> str:
-    """Depths and widths of the stages: `3-4-6-3 / 256-512-1024-2048`."""
+    """Blocks, depths and widths of the stages: `bottleneck 3-4-6-3 / 256-512-1024-2048`.
+
+    Where widths follow from growth rates, these: `dense 6-12-24-16 / k32`.
+    """
     stages = json.loads(genome)["stages"]
-    depths, widths = ("-".join(str(stage[key]) for stage in stages) for key in ("depth", "width"))
-    return f"{depths} / {widths}"
+    blocks = "+".join(dict.fromkeys(stage["block"] for stage in stages))
+    depths = "-".join(str(stage["depth"]) for stage in stages)
+    widths = [str(stage.get("width") or f"k{stage.get('growth_rate', '')}") for stage in stages]
+    same = len(set(widths)) == 1 and widths[0].startswith("k")
+    return f"{blocks} {depths} / {widths[0] if same else '-'.join(widths)}"
 
 
 def _stage(stage: dict[str, Any]) -> str:
     genes = dict(stage)
-    block, depth, width, stride = (genes.pop(key) for key in ("block", "depth", "width", "stride"))
-    words = [f"{depth} x {block}", f"width {width}"]
+    block, depth, stride = (genes.pop(key) for key in ("block", "depth", "stride"))
+    words = [f"{depth} x {block}"]
+    if "width" in genes:
+        words.append(f"width {genes.pop('width')}")
     if "group_width" in genes:
         words.append(f"{genes.pop('cardinality', 1)}x{genes.pop('group_width')}d")
     if stride != 1:
