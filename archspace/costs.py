@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from archspace.blueprint import Blueprint, Run, StagePlan, draw
+from archspace.errors import GenomeError
 from archspace.featuremap import FeatureMap
 from archspace.genome import Genome, Shape
 from archspace.plan import Planned
@@ -70,7 +71,10 @@ def cost(blueprint: Blueprint) -> Cost:
         x = blueprint.stem.bind(in_channels=blueprint.input[0]).cost(start)
         rows.append(_row("stem", blueprint.stem.part.module.__name__, start, x))
     for number, stage in enumerate(blueprint.stages, start=1):
-        x = _add_stage(rows, f"stage{number}", stage, x)
+        try:
+            x = _add_stage(rows, f"stage{number}", stage, x)
+        except GenomeError as error:
+            raise GenomeError(f"stage {number}: {error}") from None
     end = blueprint.head.bind(num_classes=blueprint.classes).cost(x)
     rows.append(_row("head", blueprint.head.part.module.__name__, x, end))
     return Cost(

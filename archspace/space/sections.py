@@ -76,7 +76,7 @@ def _slots(name: str, kind: Section, given: Mapping[str, Any], mistakes: Mistake
     for key in given:
         if key not in [item.name for item in fields]:
             mistakes.add((name, key), unknown_key(key, [item.name for item in fields]))
-    if len(mistakes) == before and kind is not Genome:
+    if len(mistakes) == before and len(slots) == len(fields) and kind is not Genome:
         _check_values(name, kind, given, slots, mistakes, {gene.name: gene.values for gene in genes})
     return slots
 

@@ -173,5 +173,5 @@ def _resolved(slots: Slots, values: Values) -> dict[str, Any]:
 
 def _collect(slots: Slots, held: Mapping[str, Any], found: dict[str, Value]) -> None:
     for name, slot in slots.items():
-        if slot.gene is not None and name in held:
+        if slot.gene is not None and held.get(name) is not None:
             found.setdefault(slot.gene, slot.inverse(held[name]))
