@@ -1,6 +1,7 @@
 """The command line: what it prints, where, and with which exit code."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -100,7 +101,8 @@ def test_what_answers_at_once_imports_nothing_heavy(arguments: list[str], tmp_pa
 
 def test_cost_in_json(call: Caller) -> None:
     told = data(call, "cost", "resnext50_32x4d")
-    assert set(told) == {"id", "name", "input", "classes", "layers", "stages"} | FIGURES
+    assert set(told) == {"id", "name", "input", "classes", "layers", "stages", "training_flops"} | FIGURES
+    assert told["training_flops"] == 3 * told["flops"]
     assert (told["params"], told["macs"], told["flops"]) == (25028904, 4230479872, 4259381248)
     assert (told["input"], told["classes"], told["layers"]) == ([3, 224, 224], 1000, 50)
     assert told["name"] == "resnext50_32x4d"
@@ -124,8 +126,29 @@ def test_cost_of_two_side_by_side(call: Caller) -> None:
     assert said.out.startswith("resnet50 at 3x224x224, 1000 classes; resnet18 at 3x224x224, 1000 classes\n")
     assert "25,557,032" in said.out
     assert "0.457" in said.out  # of the params
-    assert "3 x bottleneck" in said.out
-    assert "2 x basic" in said.out
+    assert "[1x1, 64; 3x3, 64; 1x1, 256] x 3" in said.out
+    assert "[3x3, 64; 3x3, 64] x 2" in said.out
+    differing = {line.split()[0]: line.split()[1:] for line in said.out.splitlines() if line.startswith(" stage")}
+    assert differing["stage1.block"] == ["bottleneck", "basic"]
+    assert differing["stage2.width"] == ["512", "128"]
+    assert "stage1.stride" not in differing
+    assert "The genomes are equal." in call("cost", "resnext50_32x4d", "--against", "ResNeXt-50_32x4d").out
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [
+        ("densenet121", ["[1x1, 128; 3x3, 32] x 24  256, 288, ..., 992  1024x14x14", "1x1, 256; average-pool 2x2"]),
+        ("vgg16", ["stage1  [3x3, 64] x 2  3  64x224x224", "max-pool 2x2, stride 2", "average-pool to 7x7; linear, 4096"]),
+        ("RegNetY-4.0GF", ["3x3, 512, 8 groups; squeeze-and-excitation, 128; 1x1, 512] x 12"]),
+        ("googlenet_no_aux", ["[1x1, 64; 1x1, 96; 3x3, 128; 1x1, 16; 3x3, 32; max-pool 3x3; 1x1, 32] x 1"]),
+        ("PreResNet-164_c10", ["stage3.exit  NormReLU  256", "[1x1, 16; 3x3, 16; 1x1, 64] x 18"]),
+    ],
+)
+def test_rows_read_as_the_papers_tables_do(call: Caller, name: str, rows: list[str]) -> None:
+    said = call("cost", name, "--by-stage")
+    spaced = re.sub(r" {2,}", "  ", said.out)
+    assert all(row in spaced for row in rows), spaced
 
 
 def test_cost_of_a_file_and_of_standard_input(call: Caller, tmp_path: Path) -> None:
@@ -210,6 +233,16 @@ def test_zoo_in_json(call: Caller) -> None:
     assert one in told
     assert one["published"]["top1_error"]
     assert call("zoo", "resnet18", "--check").err.startswith("1 checked")
+
+
+def test_the_whole_zoo_is_checked(call: Caller) -> None:
+    said = call("zoo", "--check")
+    assert said.code == 0
+    assert said.err.startswith("124 checked: layers, params, macs, flops and acts equal to the last unit; of Highway-19,")
+    assert "vgg16" in said.out
+    one = call("zoo", "googlenet_no_aux").out
+    assert "6,624,904" in one
+    assert "torchvision" in one
 
 
 def test_show_a_run_in_json(call: Caller, runs: Path) -> None:

@@ -9,9 +9,10 @@ import pytest
 from archspace import zoo
 from archspace.blueprint import draw
 from archspace.costs import cost_of
+from archspace.document import read_text
 from archspace.network import build
 from archspace.space.budget import parse_budget
-from archspace.space.file import load_space, shipped_spaces
+from archspace.space.file import load_space, read_space, shipped_spaces
 from archspace.space.sampler import candidate, reachable, sample
 from archspace.space.space import family_of, genome_of, values_of
 
@@ -115,3 +116,23 @@ def _lower(hits: int, draws: int) -> float:
     share = hits / draws
     middle, spread = share + z * z / (2 * draws), z * (share * (1 - share) / draws + z * z / (4 * draws**2)) ** 0.5
     return (middle - spread) / (1 + z * z / draws)
+
+
+def test_a_widen_factor_is_a_width_with_factors() -> None:
+    text = """\
+target: {input: [3, 32, 32], classes: 10}
+stem: {kind: bare, width: 16}
+stages:
+  number: 3
+  block: basic
+  depth: {range: [2, 6]}
+  width: {choices: [1, 2, 4, 8, 10, 12], times: [16, 32, 64]}
+  order: full-preactivation
+  dropout: {choices: [0.0, 0.3]}
+"""
+    space = read_space(read_text(text, "wide.yaml"))
+    for name, depth, widen in (("WRN-40-4_c10", 6, 4), ("WRN-28-10_c10", 4, 10), ("WRN-16-8_c10", 2, 8)):
+        values = {"depth": depth, "width": widen, "dropout": 0.0}
+        assert values_of(space, zoo.entry(name).genome) == values
+        dropped = genome_of(space, {**values, "dropout": 0.3})
+        assert cost_of(dropped, (3, 32, 32), 10).flops == zoo.entry(name).flops

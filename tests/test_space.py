@@ -255,7 +255,7 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "unknown stem": (
         "kind: cifar",
         "kind: cifra",
-        "3:8: stem.kind: expected 'imagenet', 'cifar', 'bare', 'regnet', 'googlenet', 'alexnet' or 'none', found 'cifra'",
+        "3:8: stem.kind: expected 'imagenet', 'cifar', 'bare', 'regnet', 'googlenet', 'alexnet' or 'none', found",
     ),
     "stem that is a word": ("{kind: cifar, width: 8}", "cifar", "3:1: stem: expected a mapping, found 'cifar'"),
     "survival above one": (

@@ -77,12 +77,15 @@ def bottleneck_dense_layer_cost(x: FeatureMap, in_width: int, inner: int, growth
 
 @contextlib.contextmanager
 def without_statistics(norm: nn.BatchNorm2d) -> Iterator[None]:
-    """Normalise without taking the batch into the running statistics: a recomputation would count it twice."""
-    tracked, norm.track_running_stats = norm.track_running_stats, False
+    """Normalise on copies of the running statistics: a recomputation would take the batch into them twice."""
+    kept = dict(norm.named_buffers())
+    for name, buffer in kept.items():
+        setattr(norm, name, buffer.clone())
     try:
         yield
     finally:
-        norm.track_running_stats = tracked
+        for name, buffer in kept.items():
+            setattr(norm, name, buffer)
 
 
 def recomputed(join: Callable[..., Tensor], norm: nn.BatchNorm2d, maps: list[Tensor]) -> Tensor:

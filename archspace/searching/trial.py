@@ -18,6 +18,7 @@ from archspace.genomefile import genome_from_data
 from archspace.network import build
 from archspace.records.metrics import append_metrics, keep_metrics, read_metrics
 from archspace.seeds import derive
+from archspace.training.auxiliary import auxiliary_heads
 from archspace.training.checkpoint import load_checkpoint, save_checkpoint
 from archspace.training.device import choose_mode
 from archspace.training.loop import Diverged, train
@@ -75,7 +76,8 @@ def _epochs(spec: TrialSpec, task: Task, folder: Path) -> Iterator[dict[str, Any
     generator = torch.Generator().manual_seed(derive(spec.seed, "weights"))
     network = build(blueprint, generator)
     mode = choose_mode(spec.recipe, spec.device)
-    for epoch, state in train(network, task, spec.recipe, mode, spec.seed, checkpoint):
+    heads = auxiliary_heads(blueprint, spec.seed)
+    for epoch, state in train(network, task, spec.recipe, mode, spec.seed, checkpoint, heads):
         metrics = asdict(epoch) | {"at": time.time() - spec.zero}
         append_metrics(folder, metrics)
         save_checkpoint(state, folder)

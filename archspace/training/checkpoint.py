@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,22 @@ WEIGHTS = "weights.safetensors"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A training after `epoch` epochs: the network's state and the optimiser's."""
+    """A training after `epoch` epochs: the network's state, the optimiser's, and that of auxiliary heads if any."""
 
     epoch: int
     weights: dict[str, Tensor]
     optimizer: dict[str, Any]
+    auxiliary: dict[str, Tensor] = field(default_factory=dict)
 
 
 def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
-    """Write `optimizer-EPOCH.pt`, then `weights.safetensors`, whose metadata name the epoch and so the pair."""
+    """Write `optimizer-EPOCH.pt`, then `weights.safetensors`, whose metadata name the epoch and so the pair.
+
+    What training alone needs, auxiliary heads too, stands in the first; the second is the network and nothing else.
+    """
     state = folder / _optimizer_file(checkpoint.epoch)
-    torch.save(checkpoint.optimizer, _part(state))
+    training = {"auxiliary": dict(checkpoint.auxiliary)} if checkpoint.auxiliary else {}
+    torch.save(checkpoint.optimizer | training, _part(state))
     _put(state)
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.weights.items()}
     save_file(weights, _part(folder / WEIGHTS), metadata={"epoch": str(checkpoint.epoch)})
@@ -47,9 +52,10 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
             epoch = int(file.metadata()["epoch"])
         weights = load_file(folder / WEIGHTS)
         optimizer = torch.load(folder / _optimizer_file(epoch), map_location="cpu", weights_only=True)
+        auxiliary = optimizer.pop("auxiliary", {})
     except (*unreadable, ValueError):
         return None
-    return Checkpoint(epoch, weights, optimizer)
+    return Checkpoint(epoch, weights, optimizer, auxiliary)
 
 
 def _optimizer_file(epoch: int) -> str:

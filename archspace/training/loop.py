@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from archspace.data.tasks import Split, Task
+from archspace.network import Network
 from archspace.seeds import derive
+from archspace.training.auxiliary import AuxiliaryHeads
 from archspace.training.checkpoint import Checkpoint
 from archspace.training.device import Mode
 from archspace.training.recipe import Recipe
@@ -26,7 +28,11 @@ class Diverged(Exception):  # noqa: N818
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch gave: mean train loss, error (a fraction) and cross-entropy on val, seconds it took."""
+    """What one epoch gave: mean train loss, error (a fraction) and cross-entropy on val, seconds it took.
+
+    The train loss is that of the network's own scores, without those of auxiliary heads, so that it can be compared
+    between trainings with and without them.
+    """
 
     epoch: int
     train_loss: float
@@ -52,25 +58,36 @@ def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.SGD:
 
 
 def train(
-    network: nn.Module, task: Task, recipe: Recipe, mode: Mode, seed: int, start: Checkpoint | None = None
+    network: Network,
+    task: Task,
+    recipe: Recipe,
+    mode: Mode,
+    seed: int,
+    start: Checkpoint | None = None,
+    heads: AuxiliaryHeads | None = None,
 ) -> Iterator[tuple[Epoch, Checkpoint]]:
     """Train `network` on the task's train split and measure it on val, epoch by epoch, from `start` on.
 
     Each epoch's randomness is seeded by (seed, epoch) alone, so an interrupted training goes on as it would have.
+    With auxiliary `heads` the loss is CE(network) + weight x sum of CE(head); measured is the network alone.
     Raises Diverged where the loss is not finite.
     """
     network.to(mode.device, memory_format=_layout(mode))  # type: ignore[call-overload]
-    optimizer = make_optimizer(network, recipe)
+    if heads is not None:
+        heads.to(mode.device)
+    optimizer = make_optimizer(network if heads is None else nn.ModuleList([network, heads]), recipe)
     if start is not None:
         network.load_state_dict(start.weights)
         optimizer.load_state_dict(start.optimizer)
+        if heads is not None:
+            heads.load_state_dict(start.auxiliary)
     data = Split(task.train.images.to(mode.device), task.train.labels.to(mode.device))
     held_out = Split(task.val.images.to(mode.device), task.val.labels.to(mode.device))
     for epoch in range(start.epoch + 1 if start else 1, recipe.epochs + 1):
         began = time.perf_counter()
         with torch.random.fork_rng(devices=[mode.device] if mode.device == "cuda" else []):
             torch.manual_seed(derive(seed, epoch))
-            loss = _train_epoch(network, optimizer, data, recipe, mode, epoch)
+            loss = _train_epoch(network, heads, optimizer, data, recipe, mode, epoch)
             _estimate_norms(network, data, recipe, mode)
         if not math.isfinite(loss):
             raise Diverged(f"the training loss became {loss} in epoch {epoch}")
@@ -78,7 +95,8 @@ def train(
         if not math.isfinite(cross_entropy):
             raise Diverged(f"the val cross-entropy became {cross_entropy} in epoch {epoch}")
         measured = Epoch(epoch, loss, error, cross_entropy, time.perf_counter() - began)
-        yield measured, Checkpoint(epoch, network.state_dict(), optimizer.state_dict())
+        beside = {} if heads is None else heads.state_dict()
+        yield measured, Checkpoint(epoch, network.state_dict(), optimizer.state_dict(), beside)
 
 
 def evaluate(network: nn.Module, split: Split, mode: Mode) -> tuple[float, float]:
@@ -95,8 +113,15 @@ def evaluate(network: nn.Module, split: Split, mode: Mode) -> tuple[float, float
 
 
 def _train_epoch(
-    network: nn.Module, optimizer: torch.optim.SGD, data: Split, recipe: Recipe, mode: Mode, epoch: int
+    network: Network,
+    heads: AuxiliaryHeads | None,
+    optimizer: torch.optim.SGD,
+    data: Split,
+    recipe: Recipe,
+    mode: Mode,
+    epoch: int,
 ) -> float:
+    """Mean loss of the network's own scores."""
     network.train()
     order = torch.randperm(len(data.labels))
     # Batch normalisation cannot train on a single image, so a remainder of one is left out.
@@ -105,13 +130,30 @@ def _train_epoch(
     for step, batch in enumerate(batches):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(recipe, epoch - 1 + (step + 1) / len(batches))
-        scores = _forward(network, data.images[batch], mode)
-        loss = F.cross_entropy(scores, data.labels[batch], label_smoothing=recipe.label_smoothing)
+        loss, whole = _losses(network, heads, data.images[batch], data.labels[batch], recipe, mode)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        whole.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         total += loss.detach()
     return float(total) / len(batches)
+
+
+def _losses(
+    network: Network, heads: AuxiliaryHeads | None, images: Tensor, labels: Tensor, recipe: Recipe, mode: Mode
+) -> tuple[Tensor, Tensor]:
+    """The loss of the network's own scores, and what is minimised: that loss and the weighted ones of `heads`."""
+
+    def loss_of(scores: Tensor) -> Tensor:
+        return F.cross_entropy(scores.float(), labels, label_smoothing=recipe.label_smoothing)
+
+    if heads is None:
+        loss = loss_of(_forward(network, images, mode))
+        return loss, loss
+    images = images.contiguous(memory_format=_layout(mode))
+    with torch.autocast(mode.device, torch.bfloat16, enabled=mode.bf16):
+        scores, *others = heads(network, images)
+    loss = loss_of(scores)
+    return loss, loss + heads.weight * torch.stack([loss_of(other) for other in others]).sum()
 
 
 def _estimate_norms(network: nn.Module, data: Split, recipe: Recipe, mode: Mode) -> None:
