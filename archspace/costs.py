@@ -124,9 +124,7 @@ def _after_run(run: Run, x: FeatureMap) -> tuple[FeatureMap, int]:
     return x.repeated(first, second, run.count), second.channels - first.channels
 
 
-def _row(
-    name: str, block: str, before: FeatureMap, after: FeatureMap, depth: int = 1, sees_more: int = 0
-) -> StageCost:
+def _row(name: str, block: str, before: FeatureMap, after: FeatureMap, depth: int = 1, sees_more: int = 0) -> StageCost:
     return StageCost(
         name,
         block,

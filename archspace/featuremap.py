@@ -150,7 +150,9 @@ class FeatureMap(NamedTuple):
 
     def _left(self, side: int) -> int:
         if side < 1:
-            raise GenomeError(f"a map of {self.height}x{self.width} is too small for what comes next; use larger images")
+            raise GenomeError(
+                f"a map of {self.height}x{self.width} is too small for what comes next; use larger images"
+            )
         return side
 
 

@@ -54,8 +54,8 @@ def genome_from_data(data: Any) -> Genome:
         raise GenomeError(*error.messages) from None
 
 
-def parse_genome(document: Document, path: Path, mistakes: Mistakes) -> Genome | None:
-    """The genome at `path` of `document`; None where there are mistakes, which go to `mistakes` with their places."""
+def parse_genome(mistakes: Mistakes, path: Path) -> Genome | None:
+    """The genome at `path` of the document; None where there are mistakes, which go to `mistakes` with their places."""
     before = len(mistakes)
     form = mistakes.check(_genome_form(), path)
     stages = _stages((*path, "stages"), mistakes)
@@ -67,7 +67,7 @@ def parse_genome(document: Document, path: Path, mistakes: Mistakes) -> Genome |
 
 def _only_genome(document: Document) -> Genome:
     mistakes = Mistakes(document)
-    genome = parse_genome(document, (), mistakes)
+    genome = parse_genome(mistakes, ())
     mistakes.raise_if_any()
     assert genome is not None, "every genome that cannot be read leaves a mistake"
     return genome

@@ -10,7 +10,9 @@ from archspace.costs import Cost
 from archspace.errors import BudgetError
 from archspace.space.budget import Budget, Limit, combined, parse_budget
 
-COST = Cost(input=(3, 224, 224), classes=1000, layers=50, params=0, macs=0, flops=0, acts=0, training_flops=0, stages=())
+COST = Cost(
+    input=(3, 224, 224), classes=1000, layers=50, params=0, macs=0, flops=0, acts=0, training_flops=0, stages=()
+)
 
 
 @pytest.mark.parametrize(

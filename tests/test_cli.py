@@ -139,7 +139,10 @@ def test_cost_of_two_side_by_side(call: Caller) -> None:
     ("name", "rows"),
     [
         ("densenet121", ["[1x1, 128; 3x3, 32] x 24  256, 288, ..., 992  1024x14x14", "1x1, 256; average-pool 2x2"]),
-        ("vgg16", ["stage1  [3x3, 64] x 2  3  64x224x224", "max-pool 2x2, stride 2", "average-pool to 7x7; linear, 4096"]),
+        (
+            "vgg16",
+            ["stage1  [3x3, 64] x 2  3  64x224x224", "max-pool 2x2, stride 2", "average-pool to 7x7; linear, 4096"],
+        ),
         ("RegNetY-4.0GF", ["3x3, 512, 8 groups; squeeze-and-excitation, 128; 1x1, 512] x 12"]),
         ("googlenet_no_aux", ["[1x1, 64; 1x1, 96; 3x3, 128; 1x1, 16; 3x3, 32; max-pool 3x3; 1x1, 32] x 1"]),
         ("PreResNet-164_c10", ["stage3.exit  NormReLU  256", "[1x1, 16; 3x3, 16; 1x1, 64] x 18"]),
@@ -238,7 +241,9 @@ def test_zoo_in_json(call: Caller) -> None:
 def test_the_whole_zoo_is_checked(call: Caller) -> None:
     said = call("zoo", "--check")
     assert said.code == 0
-    assert said.err.startswith("124 checked: layers, params, macs, flops and acts equal to the last unit; of Highway-19,")
+    assert said.err.startswith(
+        "124 checked: layers, params, macs, flops and acts equal to the last unit; of Highway-19,"
+    )
     assert "vgg16" in said.out
     one = call("zoo", "googlenet_no_aux").out
     assert "6,624,904" in one

@@ -63,7 +63,7 @@ def test_resnext50_counts_as_published() -> None:
 def test_a_wrong_cost_is_reported() -> None:
     blueprint = draw(cifar(1), (3, 32, 32), 10)
     right = blueprint.head.part
-    wrong = Part(right.module, lambda x, num_classes, **_: x.average_pool().linear(num_classes).linear(num_classes))
+    wrong = Part(right.module, lambda x, num_classes, **_: x.adaptive_pool().linear(num_classes).linear(num_classes))
     broken = dataclasses.replace(blueprint, head=dataclasses.replace(blueprint.head, part=wrong))
     true = cost(blueprint)
     assert differences(broken) == (

@@ -1,6 +1,5 @@
 """RegNet's rule: five numbers resolve to the stages that are published, in files, in spaces, in runs."""
 
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st

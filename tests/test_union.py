@@ -1,4 +1,4 @@
-"""Spaces of several families: what a file may say, and that only a family's own genes are drawn, fitted, learned from."""
+"""Spaces of several families: what a file may say; only a family's own genes are drawn, fitted and learned from."""
 
 import random
 from itertools import islice
@@ -116,7 +116,11 @@ def test_a_union_describes_itself() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("block: basic", "block: basics", "two.yaml:6:25: stages.block: unknown block 'basics' (did you mean 'basic'?)"),
+        (
+            "block: basic",
+            "block: basics",
+            "two.yaml:6:25: stages.block: unknown block 'basics' (did you mean 'basic'?)",
+        ),
         ("growth_rate: {range: [4, 12]}", "growth: 4", "two.yaml:9:63: stages.growth: unknown key (did you mean"),
         ("  dense:\n", "  narrow:\n", "two.yaml:7:3: key 'narrow' is here twice"),
         ("name: two", "nam: two", "two.yaml:1:1: nam: unknown key (did you mean 'name'?)"),

@@ -193,12 +193,14 @@ def resolve_bottleneck(genes: Mapping[str, Any], width: int) -> Mapping[str, Any
         return genes
     rest = {name: value for name, value in genes.items() if name != "bottleneck_ratio"}
     cardinality, inner = rest.get("cardinality", 1), width * genes["bottleneck_ratio"]
-    if inner < 1 or inner % cardinality:
+    whole = round(inner)
+    # Ratios that are no binary fraction, 15/44 say, miss the whole number by a rounding error.
+    if whole < 1 or abs(inner - whole) > 1e-6 * whole or whole % cardinality:
         raise GenomeError(
             f"width {width} x bottleneck_ratio {genes['bottleneck_ratio']} = {inner:g} channels "
             f"cannot be divided into cardinality {cardinality} groups"
         )
-    return {**rest, "group_width": int(inner) // cardinality}
+    return {**rest, "group_width": whole // cardinality}
 
 
 def bottleneck_rules(genes: BottleneckGenes, width: int) -> Mapping[str, Any]:

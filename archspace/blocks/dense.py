@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -75,22 +75,25 @@ def bottleneck_dense_layer_cost(x: FeatureMap, in_width: int, inner: int, growth
     return x.appended(x.norm().conv(inner, 1).norm().conv(growth, 3))
 
 
-@contextlib.contextmanager
-def without_statistics(norm: nn.BatchNorm2d) -> Iterator[None]:
-    """Normalise on copies of the running statistics: a recomputation would take the batch into them twice."""
-    kept = dict(norm.named_buffers())
-    for name, buffer in kept.items():
-        setattr(norm, name, buffer.clone())
-    try:
-        yield
-    finally:
-        for name, buffer in kept.items():
-            setattr(norm, name, buffer)
+class WithoutStatistics:
+    """Within it a norm works on copies of its running statistics: a recomputation would count the batch twice."""
+
+    def __init__(self, norm: nn.BatchNorm2d) -> None:
+        self.norm = norm
+
+    def __enter__(self) -> None:
+        self.kept = dict(self.norm.named_buffers())
+        for name, buffer in self.kept.items():
+            setattr(self.norm, name, buffer.clone())
+
+    def __exit__(self, *_: object) -> None:
+        for name, buffer in self.kept.items():
+            setattr(self.norm, name, buffer)
 
 
 def recomputed(join: Callable[..., Tensor], norm: nn.BatchNorm2d, maps: list[Tensor]) -> Tensor:
     """join(*maps), computed again in the backward pass instead of keeping the concatenation (1707.06990)."""
-    contexts = contextlib.nullcontext(), without_statistics(norm)
+    contexts = contextlib.nullcontext(), WithoutStatistics(norm)
     out: Tensor = checkpoint(join, *maps, use_reentrant=False, context_fn=lambda: contexts)
     return out
 
@@ -130,7 +133,7 @@ def transition_cost(x: FeatureMap, in_width: int, width: int, stride: int) -> Fe
     return x.norm().conv(width, 1).pool(stride, stride)
 
 
-RECOMPUTES = (without_statistics, recomputed)
+RECOMPUTES = (WithoutStatistics, recomputed)
 DENSE_LAYER = Part(DenseLayer, dense_layer_cost)
 FRUGAL_DENSE_LAYER = Part(FrugalDenseLayer, dense_layer_cost, needs=(DenseLayer, *RECOMPUTES))
 BOTTLENECK_DENSE_LAYER = Part(BottleneckDenseLayer, bottleneck_dense_layer_cost)

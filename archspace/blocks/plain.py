@@ -1,4 +1,4 @@
-"""Plain blocks: one convolution after another, without shortcuts (Krizhevsky et al. 2012; Simonyan & Zisserman 2015)."""
+"""Plain blocks: convolutions without shortcuts (Krizhevsky et al. 2012, AlexNet; Simonyan & Zisserman 2015, VGG)."""
 
 from __future__ import annotations
 

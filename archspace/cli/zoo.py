@@ -43,9 +43,7 @@ def _check(listed: list[ZooEntry]) -> None:
         raise RunFailed("\n".join(wrong))
     own = [item.name for item in listed if not item.exact]
     besides = f"; of {', '.join(own)} no exact count is published, the figures are the genome's own" if own else ""
-    click.echo(
-        f"{len(listed)} checked: layers, params, macs, flops and acts equal to the last unit{besides}", err=True
-    )
+    click.echo(f"{len(listed)} checked: layers, params, macs, flops and acts equal to the last unit{besides}", err=True)
 
 
 def _data(item: ZooEntry) -> dict[str, Any]:

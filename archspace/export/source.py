@@ -13,7 +13,7 @@ from archspace.plan import LINE
 
 if TYPE_CHECKING:
     from archspace.blueprint import Blueprint, Run, StagePlan
-    from archspace.plan import Part, Planned
+    from archspace.plan import Part
 
 STEP = " " * 4
 
@@ -97,8 +97,8 @@ def _stage(number: int, stage: StagePlan) -> str:
     else:
         inner = "".join(_blocks(run, 16) for run in stage.runs)
         inner = f"{STEP * 3}{stage.container.module.__name__}(\n{inner}{STEP * 3}),\n"
-    entry, exit = ("" if plan is None else f"{STEP * 3}{plan.source(12, 1)},\n" for plan in (stage.entry, stage.exit))
-    return f"{STEP * 2}nn.Sequential({about}\n{entry}{inner}{exit}{STEP * 2}),\n"
+    around = ("" if plan is None else f"{STEP * 3}{plan.source(12, 1)},\n" for plan in (stage.entry, stage.exit))
+    return f"{STEP * 2}nn.Sequential({about}\n{inner.join(around)}{STEP * 2}),\n"
 
 
 def _blocks(run: Run, indent: int) -> str:

@@ -25,7 +25,8 @@ class ZooEntry:
     """A published network: its genome, its figures at `input` and `classes`, and what is printed of it.
 
     `exact` says that the figures are the published network's; else they are this genome's own, which comes near a
-    network whose papers leave some widths open. `published` quotes errors in percent, each with its protocol and source, and the counts that papers round.
+    network whose papers leave some widths open. `published` quotes errors in percent, each with its protocol and
+    source, and the counts that papers round.
     """
 
     name: str
@@ -77,7 +78,7 @@ def entry(name: str) -> ZooEntry:
     document = read_text(text, f"{family}.yaml")
     mistakes = Mistakes(document)
     form = mistakes.check(_Entry, (name,))
-    genome = parse_genome(document, (name, "genome"), mistakes)
+    genome = parse_genome(mistakes, (name, "genome"))
     mistakes.raise_if_any()
     assert form is not None, "every entry that cannot be read leaves a mistake"
     assert genome is not None, "every genome that cannot be read leaves a mistake"
