@@ -113,7 +113,7 @@ def test_what_is_no_genome_is_refused(text: str) -> None:
 def test_a_genome_inside_a_document_is_told_by_its_full_path() -> None:
     document = read_text("references:\n  - genome: {stages: [{block: basic}]}\n", "s.yaml")
     mistakes = Mistakes(document)
-    assert parse_genome(document, ("references", 0, "genome"), mistakes) is None
+    assert parse_genome(mistakes, ("references", 0, "genome")) is None
     with pytest.raises(UserError, match=r"s.yaml:2:23: references\[0\].genome.stages\[0\]: missing key 'depth'"):
         mistakes.raise_if_any()
 
