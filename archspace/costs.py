@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from archspace.blueprint import Blueprint, Run, StagePlan, draw
@@ -71,11 +73,10 @@ def cost(blueprint: Blueprint) -> Cost:
         x = blueprint.stem.bind(in_channels=blueprint.input[0]).cost(start)
         rows.append(_row("stem", blueprint.stem.part.module.__name__, start, x))
     for number, stage in enumerate(blueprint.stages, start=1):
-        try:
+        with _at(f"stage {number}"):
             x = _add_stage(rows, f"stage{number}", stage, x)
-        except GenomeError as error:
-            raise GenomeError(f"stage {number}: {error}") from None
-    end = blueprint.head.bind(num_classes=blueprint.classes).cost(x)
+    with _at("head"):
+        end = blueprint.head.bind(num_classes=blueprint.classes).cost(x)
     rows.append(_row("head", blueprint.head.part.module.__name__, x, end))
     return Cost(
         input=blueprint.input,
@@ -93,6 +94,24 @@ def cost(blueprint: Blueprint) -> Cost:
 def cost_of(genome: Genome, input: Shape = (3, 224, 224), classes: int = 1000) -> Cost:
     """The cost of a genome at an input of (channels, height, width); raises GenomeError."""
     return cost(draw(genome, input, classes))
+
+
+def unfit(genome: Genome, input: Shape, classes: int) -> str:
+    """Why no network of `genome` can be built for this input and these classes; empty where one can."""
+    try:
+        cost_of(genome, input, classes)
+    except GenomeError as error:
+        return str(error)
+    return ""
+
+
+@contextmanager
+def _at(place: str) -> Iterator[None]:
+    """Tell where in the network a GenomeError comes from."""
+    try:
+        yield
+    except GenomeError as error:
+        raise GenomeError(f"{place}: {error}") from None
 
 
 def _add_stage(rows: list[StageCost], name: str, stage: StagePlan, x: FeatureMap) -> FeatureMap:

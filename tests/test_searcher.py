@@ -10,8 +10,10 @@ import pytest
 import tiny
 from filelock import FileLock
 
+from archspace import zoo
 from archspace.costs import cost_of
 from archspace.data.tasks import load_task
+from archspace.document import read_text
 from archspace.errors import BudgetError, UserError
 from archspace.genome import Genome, genome_data
 from archspace.genomefile import read_genome
@@ -23,6 +25,7 @@ from archspace.searching.sampler import STARTUP, Result, distribution, propose, 
 from archspace.searching.searcher import Searcher
 from archspace.searching.trial import epochs_of
 from archspace.space.budget import parse_budget
+from archspace.space.file import read_space
 from archspace.space.sampler import draws
 from archspace.space.space import values_of
 
@@ -342,3 +345,29 @@ def test_a_trial_that_was_finished_behind_the_drivers_back_is_told_again(tmp_pat
     assert again == trained[-1:]
     assert not early.tell(spec.number, again[0])
     assert trials_of(folder)[0].state == "complete"
+
+
+def test_genomes_that_the_tasks_images_are_too_small_for_are_not_proposed(tmp_path: Path) -> None:
+    # Behind four poolings of 3x3 without padding nothing is left of 32 px; with strided convolutions one pixel is.
+    text = """\
+target: {input: [1, 64, 64], classes: 10}
+stem: {kind: imagenet, width: 4}
+stages:
+  {number: 5, block: plain, depth: 1, width: {choices: [4, 6, 8]}, stride: [1, 2, 2, 2, 2], downsample: DOWN}
+"""
+    mixed = read_space(read_text(text.replace("DOWN", "{choices: [conv, pool3]}"), "mixed.yaml"))
+    request = dataclasses.replace(
+        tiny.request(tmp_path, name="mixed", trials=6), space=mixed, budget=parse_budget(["1GFLOPs"])
+    )
+    ended = start(request, lambda _: None, "in-process")
+    trials = Ledger.open(ended.folder).trials()
+    assert len(trials) == 3  # every width, with strided convolutions
+    assert not any("pool3" in trial.genome or trial.state == "failed" for trial in trials)
+
+    never = read_space(read_text(text.replace("DOWN", "pool3"), "never.yaml"))
+    with pytest.raises(UserError, match="space never: all of 3 genomes drawn cannot be trained on digits at 1x32x32"):
+        start(dataclasses.replace(request, space=never, name="never"), lambda _: None, "in-process")
+    assert not (tmp_path / "never").exists()
+    alexnet = ("alexnet", zoo.entry("alexnet").genome)
+    with pytest.raises(UserError, match="--enqueue alexnet: cannot be trained on digits at 1x32x32: head"):
+        start(dataclasses.replace(request, name="third", enqueue=(alexnet,)), lambda _: None, "in-process")

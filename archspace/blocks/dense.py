@@ -21,7 +21,7 @@ from archspace.plan import Part, Planned
 
 
 class DenseStage(nn.Sequential):
-    """Layers that are each given the list of all maps so far, and append one (Eq. 2)."""
+    """Layers that are each given the list of all maps so far, and append one (Huang et al. 2017, 1608.06993, Eq. 2)."""
 
     def forward(self, x: Tensor) -> Tensor:
         maps = [x]
@@ -31,7 +31,7 @@ class DenseStage(nn.Sequential):
 
 
 class DenseLayer(nn.Module):
-    """Normalisation, ReLU, 3x3 that gives `growth` maps (Section 3)."""
+    """Normalisation, ReLU, 3x3 that gives `growth` maps (Huang et al. 2017, 1608.06993, Section 3)."""
 
     def __init__(self, in_width: int, growth: int) -> None:
         super().__init__()

@@ -18,7 +18,7 @@ from archspace.plan import Part, Planned
 
 
 class Inception(nn.Module):
-    """1x1; 1x1 and 3x3; 1x1 and a large kernel; max-pooling and 1x1; side by side (Figure 2b)."""
+    """1x1; 1x1 and 3x3; 1x1 and a large kernel; max-pooling and 1x1; side by side (1409.4842, Figure 2b)."""
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from archspace.plan import Part
 
 
 class OpenPath(nn.Module):
-    """1x1 that narrows, 3x3, each normalised and rectified: one path of Figure 3b."""
+    """1x1 that narrows, 3x3, each normalised and rectified: a path of Xie et al. 2017, 1611.05431, Figure 3b."""
 
     def __init__(self, in_width: int, inner: int, stride_1x1: int, stride_3x3: int) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class OpenPath(nn.Module):
 
 
 class Path(nn.Module):
-    """1x1 that narrows, 3x3, 1x1 that widens: one path of Figure 3a."""
+    """1x1 that narrows, 3x3, 1x1 that widens: a path of Xie et al. 2017, 1611.05431, Figure 3a."""
 
     def __init__(self, in_width: int, inner: int, width: int, stride_1x1: int, stride_3x3: int) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Path(nn.Module):
 
 
 class SeparateBranch(nn.Module):
-    """The sum of `cardinality` paths, normalised (Figure 3a, Eq. 2)."""
+    """The sum of `cardinality` paths, normalised (Xie et al. 2017, 1611.05431, Figure 3a, Eq. 2)."""
 
     def __init__(
         self, in_width: int, inner: int, width: int, cardinality: int, stride_1x1: int, stride_3x3: int
@@ -56,7 +56,7 @@ class SeparateBranch(nn.Module):
 
 
 class ConcatenatedBranch(nn.Module):
-    """`cardinality` open paths side by side, widened together, normalised (Figure 3b)."""
+    """`cardinality` open paths side by side, widened together, normalised (Xie et al. 2017, 1611.05431, Figure 3b)."""
 
     def __init__(
         self, in_width: int, inner: int, width: int, cardinality: int, stride_1x1: int, stride_3x3: int

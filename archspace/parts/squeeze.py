@@ -9,7 +9,7 @@ from archspace.plan import Part
 
 
 class SqueezeExcitation(nn.Module):
-    """x times a gate per channel: average of the map, two 1x1 convolutions, sigmoid (Figure 1, Eq. 3)."""
+    """x times a gate per channel: average, two 1x1 convolutions, sigmoid (Hu et al. 2018, 1709.01507, Eq. 3)."""
 
     def __init__(self, width: int, inner: int) -> None:
         super().__init__()

@@ -41,7 +41,7 @@ def front_columns(record: RunRecord) -> list[Column]:
         Column("val cross-entropy", "nats"),
         *_cost_columns(record),
         Column("layers"),
-        Column("stages", "depths / widths", kind="long"),
+        Column("stages", "blocks, depths / widths", kind="long"),
     ]
 
 

@@ -14,8 +14,8 @@ from typing import Literal
 
 from filelock import FileLock, Timeout
 
-from archspace.costs import cost_of
-from archspace.data.tasks import load_task
+from archspace.costs import cost_of, unfit
+from archspace.data.tasks import Task, load_task
 from archspace.document import Document
 from archspace.errors import BudgetError, UserError
 from archspace.genome import Genome, genome_data
@@ -33,6 +33,8 @@ from archspace.units import UNITS, si
 
 TRIALS_PER_WORKER = 8
 SECONDS = 360.0
+LOOKED_AT = 8
+"""Genomes drawn to see whether a space can be trained on a task at all."""
 Executor = Literal["ray", "in-process"]
 
 
@@ -71,6 +73,7 @@ def start(request: Request, listener: Listener, executor: Executor = "ray", addr
     folder = _new_folder(request)
     share = plan_share(request.concurrency, request.gpus_per_trial)
     task = load_task(request.task)
+    _check_trainable(request, task)
     limit = request.budget.limits[0]
     config = RunConfig(
         name=folder.name,
@@ -171,6 +174,18 @@ def _check(request: Request) -> None:
                 f"--enqueue {name}: {figures} at {size} is outside the budget {request.budget}; "
                 "raise the budget or leave it out"
             )
+
+
+def _check_trainable(request: Request, task: Task) -> None:
+    """Raise UserError where no genome drawn, or not every one handed in, can be built for the task's images."""
+    where = f"cannot be trained on {task.name} at {'x'.join(str(side) for side in task.input)}"
+    drawn = sample(request.space, request.budget, LOOKED_AT, derive(request.seed, "trainable"))
+    reasons = [unfit(found.genome, task.input, task.classes) for found in drawn]
+    if all(reasons):
+        raise UserError(f"space {request.space.name}: all of {len(drawn)} genomes drawn {where}: {reasons[0]}")
+    for name, genome in request.enqueue:
+        if reason := unfit(genome, task.input, task.classes):
+            raise UserError(f"--enqueue {name}: {where}: {reason}")
 
 
 def _new_folder(request: Request) -> Path:

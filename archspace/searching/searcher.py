@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from archspace.costs import cost_of
+from archspace.costs import cost_of, unfit
 from archspace.genome import Genome
 from archspace.genomefile import genome_from_data
 from archspace.records.ledger import Ledger, LedgerTrial
@@ -21,6 +21,8 @@ from archspace.seeds import derive
 from archspace.space.budget import parse_budget
 from archspace.space.space import Space, Values, values_of
 
+MISFITS = 100
+"""Proposals in a row that the task's images are too small for, before a search ends."""
 Listener = Callable[["Searcher"], None]
 
 
@@ -136,8 +138,15 @@ class Searcher:
             genome = genome_from_data(data)
             if genome.id not in tried:
                 return genome, name, None
-        found = propose(self.space, self.budget, self._results(), tried, number, self.ledger.config.seed)
-        return None if found is None else (found.genome, "", found.values)
+        task, results = self.ledger.config.task, self._results()
+        for _ in range(MISFITS):
+            found = propose(self.space, self.budget, results, tried, number, self.ledger.config.seed)
+            if found is None:
+                break
+            if not unfit(found.genome, task.input, task.classes):
+                return found.genome, "", found.values
+            tried.add(found.genome.id)
+        return None
 
     def _results(self) -> list[Result]:
         """What the sampler learns from: the highest rung with enough results, trials that were stopped included."""
