@@ -164,8 +164,9 @@ class Genome:
         if not self.stages:
             raise GenomeError("stages: a network needs at least one stage")
         if any(not 1 <= number < len(self.stages) for number in self.auxiliary.after):
+            middle = f"1 to {len(self.stages) - 1}" if len(self.stages) > 1 else "of which this network has none"
             raise GenomeError(
-                f"auxiliary.after {list(self.auxiliary.after)}: name middle stages, 1 to {len(self.stages) - 1}; "
+                f"auxiliary.after {list(self.auxiliary.after)}: name middle stages, {middle}; "
                 "behind the last stage stands the head"
             )
 

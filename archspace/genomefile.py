@@ -107,7 +107,8 @@ def _stage(path: Path, mistakes: Mistakes) -> Stage | None:
     genes: DataclassInstance | None = _built(kind.genes, form, path, mistakes)
     if genes is None:
         return None
-    return _built(Stage, form, path, mistakes, genes=genes, **({"width": None} if kind.growth else {}))
+    unsaid: dict[str, None] = {} if "width" in form.model_fields_set else {"width": None}
+    return _built(Stage, form, path, mistakes, genes=genes, **unsaid)
 
 
 def _built(kind: type[Instance], form: _Form, path: Path, mistakes: Mistakes, **built: object) -> Instance | None:
@@ -157,8 +158,8 @@ def _rule_form() -> type[_Form]:
 @cache
 def _stage_form(kind: Family) -> type[_Form]:
     stage: dict[str, Any] = {"block": (str, ...), "depth": (int, ...), "stride": (int, ...)}
-    if not kind.growth:
-        stage["width"] = (int, ...)
+    # A width where it follows from the genes is read, so that drawing can say why it is refused.
+    stage["width"] = (int | None, None) if kind.growth else (int, ...)
     return create_model("Stage", __base__=_Form, **{**_fields(kind.genes), **stage})
 
 

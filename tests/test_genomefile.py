@@ -122,3 +122,49 @@ def test_a_genome_inside_a_document_is_told_by_its_full_path() -> None:
 def test_data_that_is_no_genome_raises_a_genome_error(data: Any) -> None:
     with pytest.raises(GenomeError, match=r"^genome: "):
         genome_from_data(data)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "[{block: dense, depth: 4, width: 64, stride: 1, growth_rate: 12}]",
+            "width: that of block 'dense' follows from",
+        ),
+        ("[{block: basic, depth: 4, stride: 1}]", "stages[0]: missing key 'width'"),
+        ("[{block: dense, depth: 4, stride: 1, growth_rate: 12, compression: 2.0}]", "compression must be above 0"),
+        ("[{block: basic, depth: 0, width: 8, stride: 1}]", "depth must be a whole number of at least 1, not 0"),
+        (
+            "[{block: basic, depth: 1, width: 8, stride: 1, dropout: 0.3}]",
+            "dropout belongs to order full-preactivation",
+        ),
+        (
+            "[{block: bottleneck, depth: 1, width: 8, stride: 1, group_width: 2, form: separate}]",
+            "with cardinality 1 there is but one path",
+        ),
+        ("{rule: regnet, w0: 25, wa: 1.0, wm: 2.0, depth: 2, group_width: 8}", "w0 must be a multiple of 8, not 25"),
+    ],
+)
+def test_genes_that_do_not_fit_are_refused_with_a_reason(text: str, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        read_genome(f"stages: {text}\n", "g.yaml")
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith("g.yaml:1:")
+    assert message in line
+
+
+@pytest.mark.parametrize(
+    ("rest", "message"),
+    [
+        ("auxiliary: {after: [1], weight: 0.3}", "of which this network has none"),
+        ("survival: {last: 0.5}", "has no branch to skip: survival must be 1"),
+        ("initialisation: he-zero-last-norm", "no branch here ends in a normalisation; use he or auto"),
+        ("head: {hidden: 64}", "kind average has no hidden; leave it out"),
+        ("stem: {kind: none}", "block 'dense' with stride 1 needs a stem"),
+        ("stem: {kind: none, width: 32}", "kind none has no width; leave it out"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused_with_a_reason(rest: str, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        read_genome(f"stages: [{{block: dense, depth: 4, stride: 1, growth_rate: 12}}]\n{rest}\n", "g.yaml")
+    assert message in str(caught.value)

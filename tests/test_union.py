@@ -124,7 +124,11 @@ def test_a_union_describes_itself() -> None:
         ("growth_rate: {range: [4, 12]}", "growth: 4", "two.yaml:9:63: stages.growth: unknown key (did you mean"),
         ("  dense:\n", "  narrow:\n", "two.yaml:7:3: key 'narrow' is here twice"),
         ("name: two", "nam: two", "two.yaml:1:1: nam: unknown key (did you mean 'name'?)"),
-        ("depth: {range: [2, 6]}", "depth: {range: [2, 6]}, width: 3", "two.yaml:9:63: stages.width: unknown key"),
+        (
+            "depth: {range: [2, 6]}",
+            "depth: {range: [2, 6]}, width: 3",
+            "two.yaml:9:63: stages.width: follows from the genes",
+        ),
         ("mode: batch", "mode: bacth", "two.yaml:10:16: survival.mode: expected 'batch' or 'sample', found 'bacth'"),
     ],
 )

@@ -156,8 +156,14 @@ class BottleneckGenes:
             raise GenomeError(f"squeeze must be at least 0 (none) and at most 4, not {self.squeeze!r}")
         if self.form != "grouped" and self.cardinality == 1:
             raise GenomeError(f"form {self.form}: with cardinality 1 there is but one path; leave it out")
-        if (self.form != "grouped") + (self.squeeze > 0) + (self.order in OPEN) > 1:
-            raise GenomeError(f"form {self.form}, squeeze {self.squeeze} and order {self.order} do not go together")
+        asked = {
+            f"form {self.form}": self.form != "grouped",
+            f"squeeze {self.squeeze}": self.squeeze > 0,
+            f"order {self.order}": self.order in OPEN,
+        }
+        if sum(asked.values()) > 1:
+            names = " and ".join(name for name, wanted in asked.items() if wanted)
+            raise GenomeError(f"{names} do not go together; keep one of them")
 
 
 def lay_out_bottleneck(

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from archspace.document import Document, Mistakes, read_file
-from archspace.errors import BudgetError, GenomeError, UserError
+from archspace.errors import BudgetError, GenomeError, UserError, did_you_mean
 from archspace.space.budget import Budget, parse_budget
 from archspace.space.sampler import reachable
 from archspace.space.sections import Sections, read_sections
@@ -50,7 +50,8 @@ def load_space(name: str | File) -> Space:
         if path.name == str(name) and file.is_file():
             return read_space(read_file(file))
     shipped = ", ".join(shipped_spaces())
-    raise UserError(f"space {str(name)!r}: no such file, and no shipped space of that name; shipped are {shipped}")
+    called = repr(str(name)) + did_you_mean(path.name, shipped_spaces())
+    raise UserError(f"space {called}: no such file, and no shipped space of that name; shipped are {shipped}")
 
 
 def shipped_spaces() -> tuple[str, ...]:

@@ -39,7 +39,9 @@ def read_stages(section: dict[str, Any], mistakes: Mistakes, genes: list[Gene]) 
     columns: dict[str, list[Slot]] = {}
     for name, spec in given.items():
         if name not in hints:
-            mistakes.add(("stages", name), unknown_key(name, ["number", *hints]))
+            own = name == "width" and all(kind.growth for kind in kinds)
+            why = f"follows from the genes of block {kinds[0].name!r}; leave it out" if own else ""
+            mistakes.add(("stages", name), why or unknown_key(name, ["number", *hints]))
             continue
         columns[name] = read_stage_values(spec, hints[name], ("stages", name), name, number, mistakes, genes)
     _check_complete(kinds, columns, mistakes)
