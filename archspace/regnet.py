@@ -13,6 +13,8 @@ from archspace.genome import Stage, require_positive
 QUANTUM = 8
 """Widths are multiples of this."""
 MOST_DEPTH = 1000
+MOST_RISE = 10_000
+"""More is a slip of the keyboard."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,10 @@ class RegNetRule:
         require_positive(self, "w0", "depth", "group_width")
         if self.w0 % QUANTUM:
             raise GenomeError(f"w0 must be a multiple of {QUANTUM}, not {self.w0}")
-        if self.wa < 0 or self.wm <= 1.0:
-            raise GenomeError(f"wa must be at least 0 and wm above 1, not {self.wa!r} and {self.wm!r}")
+        if not 0.0 <= self.wa <= MOST_RISE:
+            raise GenomeError(f"wa must be at least 0 and at most {MOST_RISE}, not {self.wa!r}")
+        if not 1.0 < self.wm <= MOST_RISE:
+            raise GenomeError(f"wm must be above 1 and at most {MOST_RISE}, not {self.wm!r}")
         if self.depth > MOST_DEPTH:
             raise GenomeError(f"depth must be at most {MOST_DEPTH}, not {self.depth}")
 

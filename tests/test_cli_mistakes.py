@@ -1,6 +1,9 @@
 """Mistakes at the command line: told on stderr at their place, exit code 2, never a traceback."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -169,3 +172,29 @@ def test_a_study_that_is_no_database_is_told(call: Caller) -> None:
     Path("runs/t/study.db").write_bytes(b"not a database, but long enough to be taken for one" * 100)
     (line,) = refused(call("show", "t"))
     assert line.startswith("runs/t/study.db: cannot be opened as a study")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("FAMILIES = missing", "entry point archspace.blocks: mine = mine:FAMILIES cannot be loaded: NameError"),
+        ("FAMILIES = (1,)", "entry point archspace.blocks: mine = mine:FAMILIES is not a tuple of Family"),
+        ("from archspace.blocks.basic import FAMILIES", "there is a block 'basic' already; give yours another name"),
+    ],
+)
+def test_a_package_with_broken_blocks_is_named(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "mine.py").write_text(text, encoding="utf-8")
+    (tmp_path / "mine-1.0.dist-info").mkdir()
+    (tmp_path / "mine-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
+    (tmp_path / "mine-1.0.dist-info" / "entry_points.txt").write_text("[archspace.blocks]\nmine = mine:FAMILIES\n")
+    done = subprocess.run(
+        [sys.executable, "-c", "from archspace.cli.main import main; main()", "cost", "resnet50"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), str(Path(__file__).parents[1])))},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr

@@ -212,11 +212,11 @@ def test_what_differs_is_not_proven(tmp_path: Path) -> None:
 def test_a_failed_proof_leaves_what_was_there(tmp_path: Path) -> None:
     blueprint = draw(SMALL, DIGITS, 10)
     path = tmp_path / "winner.py"
-    path.write_text("# an earlier export\n", encoding="utf-8")
+    path.write_text("# exported by archspace.\n", encoding="utf-8")
     other = build(draw(SMALL, DIGITS, 9))
     with pytest.raises(RunFailed, match="nothing was exported") as caught:
         export_python(blueprint, other, facts_of(SMALL), path)
-    assert path.read_text(encoding="utf-8") == "# an earlier export\n"
+    assert path.read_text(encoding="utf-8") == "# exported by archspace.\n"
     (kept,) = (entry for entry in tmp_path.iterdir() if entry.is_dir())
     assert str(kept) in str(caught.value)
     assert sorted(entry.name for entry in kept.iterdir()) == ["winner.py", "winner.safetensors"]
@@ -273,3 +273,15 @@ def test_a_helper_is_shipped_where_its_part_needs_it(tmp_path: Path) -> None:
     exported = export_python(whole, None, facts_of(SMALL), tmp_path / "scaled")
     assert list(tmp_path.iterdir()) == list(exported.paths) == [tmp_path / "scaled.py"]
     assert "def scaled(x: Tensor)" in exported.paths[0].read_text(encoding="utf-8")
+
+
+def test_a_file_of_ones_own_is_not_written_over(tmp_path: Path) -> None:
+    blueprint, path = draw(SMALL, DIGITS, 10), tmp_path / "separable.py"
+    path.write_text("FAMILIES = ()\n", encoding="utf-8")
+    with pytest.raises(UserError, match="no file that archspace exported; name another with -o"):
+        export_python(blueprint, None, facts_of(SMALL), path)
+    assert path.read_text(encoding="utf-8") == "FAMILIES = ()\n"
+    path.unlink()
+    long = facts_of(SMALL, "a name so long that the first line of the docstring wraps somewhere within its last words")
+    for _ in range(2):  # an export may be made again
+        assert export_python(blueprint, None, long, path).paths == (path,)

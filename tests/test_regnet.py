@@ -70,10 +70,12 @@ def test_a_space_searches_the_five_numbers() -> None:
     [
         ("rule: regnet", "rule: regnot", "2:10: stages.rule: expected 'regnet', found 'regnot'"),
         ("w0: 24", "w0: 25", "w0 must be a multiple of 8, not 25"),
-        ("wm: 2.49", "wm: 1.0", "wm above 1"),
+        ("wm: 2.49", "wm: 1.0", "wm must be above 1"),
         ("wa: 36.44, ", "", "2:1: stages: missing key 'wa'"),
         ("wa: 36.44", "wa: fast", "2:32: stages.wa: expected a number, found 'fast'"),
         ("wm: 2.49", "vm: 2.49", "2:43: stages.vm: unknown key; known keys are depth, group_width"),
+        ("wa: 36.44", "wa: .inf", "wa must be at least 0 and at most 10000, not inf"),
+        ("wm: 2.49", "wm: 1.0e+300", "wm must be above 1 and at most 10000"),
         ("depth: 13", "depth: 100000", "depth must be at most 1000, not 100000"),
     ],
 )

@@ -144,6 +144,8 @@ def test_names_that_do_not_do(tmp_path: Path) -> None:
         ("[resnext]", "at least 2"),
         ("[resnext, resnet50]", "no shipped space of that name"),
         ("[overview, resnext]", "itself a space of several families"),
+        ("[resnext, resnext]", r"two.yaml:2:21: families\[1\]: a second family called 'resnext'; keep one"),
+        ("[resnext, resnexx]", r"two.yaml:2:21: families\[1\]: space 'resnexx' \(did you mean 'resnext'\?\)"),
         ("{a: 1, b: 2}", "expected a mapping with the sections of a space"),
     ):
         with pytest.raises(UserError, match=message):

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Protocol
 
-from archspace.errors import GenomeError, did_you_mean
+from archspace.errors import GenomeError, UserError, did_you_mean
 
 if TYPE_CHECKING:
     from archspace.plan import Part, Planned
@@ -91,10 +91,29 @@ def families() -> dict[str, Family]:
     package = import_module("archspace.blocks")
     names = [f"archspace.blocks.{info.name}" for info in pkgutil.iter_modules(package.__path__)]
     modules = [import_module(name) for name in names if name != __name__]
-    found = [entry for module in modules for entry in module.FAMILIES]
+    found = {entry.name: entry for module in modules for entry in module.FAMILIES}
     for point in entry_points(group="archspace.blocks"):
-        found.extend(point.load())
-    return {entry.name: entry for entry in found}
+        for entry in _loaded(point):
+            if entry.name in found:
+                raise UserError(f"{_called(point)}: there is a block {entry.name!r} already; give yours another name")
+            found[entry.name] = entry
+    return found
+
+
+def _loaded(point: EntryPoint) -> tuple[Family, ...]:
+    """The families that an installed package registers; raises UserError that names it where they cannot be had."""
+    try:
+        entries = tuple(point.load())
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise UserError(f"{_called(point)} cannot be loaded: {reason}; mend or uninstall the package") from None
+    if not all(isinstance(entry, Family) for entry in entries):
+        raise UserError(f"{_called(point)} is not a tuple of Family; see docs/add-a-block.md")
+    return entries
+
+
+def _called(point: EntryPoint) -> str:
+    return f"entry point archspace.blocks: {point.name} = {point.value}"
 
 
 def family(name: str) -> Family:

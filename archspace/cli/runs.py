@@ -130,6 +130,8 @@ def print_outcome(outcome: Outcome) -> None:
             if outcome.winner is not None
         ]
         print_table("Front (* winner)", ("genome", "val error", *figures, "blocks, depths / widths"), rows, left=(0, 4))
+    if outcome.winner is None:
+        click.echo(f"`archspace resume {record.name}` goes on with it")
     click.echo(f"hypervolume {outcome.hypervolume:.3f} (error x nats)")
     for what, path in (("report", outcome.report), ("source", outcome.source)):
         if path is not None:

@@ -42,6 +42,7 @@ def sample(space: str, budget: tuple[str, ...], n: int, seed: int, as_json: bool
     from archspace.api import sample as draw_sample
     from archspace.genome import canonical_json, genome_data
     from archspace.report.describe import short
+    from archspace.space.space import FAMILY
     from archspace.units import UNITS, shape_text, si
 
     found = load_space(space)
@@ -60,7 +61,7 @@ def sample(space: str, budget: tuple[str, ...], n: int, seed: int, as_json: bool
         rows = [
             (
                 item.genome.id,
-                short(canonical_json(item.genome)),
+                f"{item.values[FAMILY]}: " * (FAMILY in item.values) + short(canonical_json(item.genome)),
                 *(si(getattr(item.cost, figure), UNITS[figure]) for figure in figures),
             )
             for item in drawn

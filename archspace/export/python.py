@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from archspace.blueprint import Blueprint
 
+EXPORTED = "exported by archspace."
+"""What the docstring of an exported file says; a file without it is somebody's own and is not written over."""
 Trained = Union["nn.Module", Mapping[str, "Tensor"], None]
 """A network, its state dict, or None where only the architecture is handed over."""
 
@@ -72,11 +74,17 @@ def _folder_beside(path: Path, stem: str, targets: tuple[Path, ...]) -> Path:
     for target in targets:
         if target.is_dir():
             raise UserError(f"{target}: is a folder; name a file to export to")
+        if target.suffix == ".py" and target.is_file() and not _is_export(target):
+            raise UserError(f"{target}: is there already and no file that archspace exported; name another with -o")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(prefix=f"{stem}.unproven-", dir=path.parent))
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _is_export(path: Path) -> bool:
+    return EXPORTED in " ".join(path.read_text(encoding="utf-8", errors="replace").split())
 
 
 def _write_and_prove(blueprint: Blueprint, trained: Trained, facts: Facts, folder: Path, stem: str) -> Proof:

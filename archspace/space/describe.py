@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import statistics
+from itertools import pairwise
 from typing import Any
 
 from archspace.costs import MEASURES
@@ -93,4 +94,7 @@ def _values(gene: dict[str, Any]) -> str:
     if shape.step and len(values) > 2:
         step = "" if shape.step == 1 else f" in steps of {shape.step}"
         return f"{values[0]} to {values[-1]}{step}{scale}"
+    steps = {round(b - a, 9) for a, b in pairwise(values)} if shape.ordered else set()
+    if len(values) > 8 and len(steps) == 1:
+        return f"{values[0]} to {values[-1]} in steps of {steps.pop():g}{scale}"
     return ", ".join(str(value) for value in values) + scale

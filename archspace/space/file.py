@@ -97,6 +97,8 @@ def _read_union(document: Document, mistakes: Mistakes) -> Space:
         try:
             inner = _family_document(document, key, listed)
             name = str(inner.data.get("name", key)) if listed else str(key)
+            if name in families:
+                raise UserError(document.problem(("families", key), f"a second family called {name!r}; keep one"))
             families[name] = read_space(inner)
         except UserError as error:
             problems += error.messages
@@ -128,7 +130,11 @@ def _family_document(document: Document, key: str | int, listed: str) -> Documen
     """A family as a space file of its own, at the target of the union."""
     target = document.data["target"]
     if listed:
-        found = load_space(listed)
+        beside = File(document.source).parent / listed
+        try:
+            found = load_space(beside if beside.is_file() else listed)
+        except UserError as error:
+            raise UserError(*(document.problem(("families", key), message) for message in error.messages)) from None
         if found.families:
             raise UserError(document.problem(("families", key), f"{listed!r} is itself a space of several families"))
         return Document(listed, {**found.source, "name": found.name, "target": target}, {})
