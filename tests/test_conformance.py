@@ -457,7 +457,7 @@ def test_the_guides_commands_do_what_it_says(package: Path) -> None:
     printed = ran(package, "-c", "from archspace.cli.main import main; main()", *cost)
     assert promised[1] in printed
     assert ["python", "-m", "archspace.conformance", "inverted"] in commands
-    assert ["archspace", "export", "inverted.yaml"] in commands
+    assert ["archspace", "export", "inverted.yaml", "-o", "inverted_network.py"] in commands
 
 
 def test_the_guide_explains_every_field_of_a_family() -> None:
