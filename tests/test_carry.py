@@ -156,5 +156,5 @@ def test_stages_without_forms_stay_as_they_are() -> None:
 
 @pytest.mark.parametrize("genes", [{"squeeze": 0.25}, {"order": "full-preactivation"}], ids=str)
 def test_what_has_no_other_form_says_where(genes: dict[str, Any]) -> None:
-    with pytest.raises(GenomeError, match=r"^stage 1: form separate, squeeze .* and order .* do not go together$"):
+    with pytest.raises(GenomeError, match=r"^stage 1: form separate and .* do not go together; keep one of them$"):
         carried({}, genome(**genes), "separate")
