@@ -3,29 +3,14 @@
 from typing import get_args
 
 import pytest
-import torch
-from torch import Tensor, fx, nn
+from small import network_of
+from torch import fx, nn
 
 from archspace.blocks.basic import BasicGenes
 from archspace.blocks.bottleneck import BottleneckGenes
-from archspace.blueprint import draw
-from archspace.genome import Genome, Stage, Stem, Survival
-from archspace.network import Network, build
+from archspace.genome import Stage
 from archspace.parts.convolution import NormReLU
 from archspace.parts.ordering import Order
-
-INPUT, CLASSES = (2, 8, 8), 5
-
-
-def network_of(*stages: Stage, stem: Stem | None = None, survival: Survival | None = None) -> Network:
-    genome = Genome(stages, stem or Stem("cifar", 8), survival=survival or Survival(), initialisation="he")
-    return build(draw(genome, INPUT, CLASSES), torch.Generator().manual_seed(0)).double()
-
-
-def images(count: int, *shape: int) -> Tensor:
-    generator = torch.Generator().manual_seed(1)
-    return torch.randn(count, *(shape or INPUT), generator=generator, dtype=torch.float64)
-
 
 FIGURE_4 = {
     "original": "conv norm relu conv norm add relu",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,11 @@ def notation(blueprint: Blueprint) -> Mapping[str, str]:
         for name, plan in (("entry", stage.entry), ("exit", stage.exit)):
             if plan is not None:
                 rows[f"stage{number}.{name}"] = _layers(plan)
-        block = list(stage.runs[-1].blocks())[-1].bind(in_channels=blueprint.input[0])
-        rows[f"stage{number}"] = f"[{_layers(block)}] x {stage.depth}"
+        blocks = [next(run.blocks()).bind(in_channels=blueprint.input[0]) for run in stage.runs]
+        first, last = _layers(blocks[0]), _layers(blocks[-1])
+        # That the first block strides, the output says; squeeze-and-excitation may be narrower in it.
+        alike = re.sub(r", stride \d+", "", first) == last or len(blocks) == 1
+        rows[f"stage{number}"] = f"[{last}] x {stage.depth}" if alike else f"[{first}]; [{last}] x {stage.depth - 1}"
     rows["head"] = _layers(blueprint.head.bind(num_classes=blueprint.classes))
     return rows
 
