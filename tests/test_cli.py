@@ -145,9 +145,7 @@ def test_cost_of_two_side_by_side(call: Caller) -> None:
         ),
         (
             "RegNetY-4.0GF",
-            [
-                "squeeze-and-excitation, 48; 1x1, 512]; [1x1, 512; 3x3, 512, 8 groups; squeeze-and-excitation, 128; 1x1, 512] x 11"
-            ],
+            ["squeeze-and-excitation, 48; 1x1, 512]; [1x1", "squeeze-and-excitation, 128; 1x1, 512] x 11"],
         ),
         ("googlenet_no_aux", ["[1x1, 64; 1x1, 96; 3x3, 128; 1x1, 16; 3x3, 32; max-pool 3x3; 1x1, 32] x 1"]),
         ("PreResNet-164_c10", ["stage3.exit  NormReLU  256", "[1x1, 16; 3x3, 16; 1x1, 64] x 18"]),
