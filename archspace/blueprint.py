@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 from archspace.blocks.registry import Family, family
 from archspace.errors import GenomeError
-from archspace.genome import Auxiliary, Genome, Shape, Stage, Survival
+from archspace.genome import Auxiliary, Genome, Probabilities, Shape, Stage, Survival
 from archspace.parts.head import plan_head
 from archspace.parts.stem import plan_stem
 from archspace.parts.survival import SURVIVAL
 from archspace.plan import Part, Planned, Symbol
+from archspace.unknown import possibly
+
+
+@dataclass(frozen=True)
+class Widths:
+    """What the blocks of a growing stage see: `first` channels, and `growth` more with each of `count` blocks."""
+
+    first: int
+    growth: int
+    count: int
+
+    def __getitem__(self, index: int) -> int:
+        return self.first + index * self.growth
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.numbers)
+
+    @property
+    def numbers(self) -> range:
+        """All of them."""
+        return range(self.first, self[self.count], self.growth)
 
 
 @dataclass(frozen=True)
@@ -21,14 +43,15 @@ class Run:
     plan: Planned
     count: int
     symbol: str = ""
-    values: tuple[float, ...] | range = ()
+    values: Widths | Probabilities | None = None
+
+    def block(self, index: int) -> Planned:
+        """The plan of one block, the first is 0."""
+        return self.plan if self.values is None else self.plan.bind(**{self.symbol: self.values[index]})
 
     def blocks(self) -> Iterator[Planned]:
         """The plan of each block."""
-        if not self.symbol:
-            yield from [self.plan] * self.count
-        for value in self.values:
-            yield self.plan.bind(**{self.symbol: value})
+        return (self.block(index) for index in range(self.count))
 
 
 @dataclass(frozen=True)
@@ -90,58 +113,68 @@ def draw(genome: Genome, input: Shape = (3, 224, 224), classes: int = 1000) -> B
 def _draw_stages(genome: Genome) -> tuple[StagePlan, ...]:
     stages: list[StagePlan] = []
     width = genome.stem.width
-    kept = iter(_probabilities(genome))
-    for number, stage in enumerate(genome.stages, start=1):
+    kinds = tuple(map(_family_of, count(1), genome.stages))
+    kept, before = _probabilities(genome, kinds), 0
+    for number, (kind, stage) in enumerate(zip(kinds, genome.stages, strict=True), start=1):
         following = genome.stages[number] if number < len(genome.stages) else None
+        ps = kept.part(before, stage.depth) if kept is not None and kind.residual else None
+        before = before + stage.depth if kind.residual else before
         try:
-            kind = _family_of(stage)
-            ps = tuple(next(kept) for _ in range(stage.depth)) if kind.residual and genome.survival.last < 1.0 else ()
             if number == 1 and genome.stem.kind == "none":
-                stages.append(_draw_on_image(kind, stage))
+                drawn = _draw_on_image(kind, stage)
             else:
-                stages.append(_draw_stage(kind, stage, width, genome.survival, ps))
-            stages[-1] = _closed(stages[-1], kind, stage, following)
+                drawn = _draw_stage(kind, stage, width, genome.survival, ps)
+            stages.append(_closed(drawn, kind, stage, following))
         except GenomeError as error:
             raise GenomeError(f"stage {number}: {error}") from None
-        width = stages[-1].width
+        width = drawn.width
     return tuple(stages)
 
 
-def _family_of(stage: Stage) -> Family:
-    kind = family(stage.block)
+def _family_of(number: int, stage: Stage) -> Family:
+    try:
+        kind = family(stage.block)
+    except GenomeError as error:
+        raise GenomeError(f"stage {number}: {error}") from None
     if not isinstance(stage.genes, kind.genes):
-        raise GenomeError(f"block {stage.block!r} takes {kind.genes.__name__}, not {type(stage.genes).__name__}")
+        raise GenomeError(
+            f"stage {number}: block {stage.block!r} takes {kind.genes.__name__}, not {type(stage.genes).__name__}"
+        )
     if kind.growth and stage.width is not None:
-        raise GenomeError(f"width: that of block {stage.block!r} follows from its genes; leave it out")
+        raise GenomeError(f"stage {number}: width: that of block {stage.block!r} follows from its genes; leave it out")
     if not kind.growth and stage.width is None:
-        raise GenomeError("missing key 'width'")
+        raise GenomeError(f"stage {number}: missing key 'width'")
     return kind
 
 
-def _probabilities(genome: Genome) -> tuple[float, ...]:
-    """Survival of every block that has a branch to skip, first to last."""
-    depths = [stage.depth for stage in genome.stages if family(stage.block).residual]
-    if genome.survival.last < 1.0 and not depths:
+def _probabilities(genome: Genome, kinds: Sequence[Family]) -> Probabilities | None:
+    """Survival of every block that has a branch to skip, first to last; None where none is ever skipped."""
+    if genome.survival.last == 1.0:
+        return None
+    depths = [stage.depth for stage, kind in zip(genome.stages, kinds, strict=True) if kind.residual]
+    if not depths:
         names = ", ".join(dict.fromkeys(repr(stage.block) for stage in genome.stages))
         raise GenomeError(f"stage 1: block {names} has no branch to skip: survival must be 1")
     return genome.survival.probabilities(sum(depths))
 
 
-def _draw_stage(kind: Family, stage: Stage, in_width: int, survival: Survival, ps: tuple[float, ...]) -> StagePlan:
+def _draw_stage(kind: Family, stage: Stage, in_width: int, survival: Survival, ps: Probabilities | None) -> StagePlan:
     entry = kind.enter(stage.genes, in_width, stage.width, stage.stride)
     if kind.growth:
         return _draw_growing(kind, kind.growth(stage.genes), stage, entry.width, entry.planned)
     survive: Callable[[Planned], Planned] = _always
-    if ps:
+    if ps is not None:
         survive = lambda branch: SURVIVAL[survival.mode](branch=branch, p=Symbol("p"))  # noqa: E731
     assert stage.width is not None
-    first = kind.lay_out(stage.genes, entry.width, stage.width, entry.stride, survive)
     steady = kind.lay_out(stage.genes, stage.width, stage.width, 1, survive)
+    first = steady
+    if entry.stride != 1 or entry.width != stage.width:
+        first = kind.lay_out(stage.genes, entry.width, stage.width, entry.stride, survive)
     return StagePlan(
         block=stage.block,
         depth=stage.depth,
         width=stage.width,
-        runs=tuple(_runs(first, steady, stage.depth, ps)),
+        runs=_runs(first, steady, stage.depth, ps),
         entry=entry.planned,
         container=kind.container,
     )
@@ -149,11 +182,10 @@ def _draw_stage(kind: Family, stage: Stage, in_width: int, survival: Survival, p
 
 def _draw_growing(kind: Family, growth: int, stage: Stage, in_width: int, entry: Planned | None) -> StagePlan:
     """A stage whose block l sees in_width + (l - 1) x growth channels."""
-    width = in_width + stage.depth * growth
-    seen = range(in_width, width, growth)
     layer = kind.lay_out(stage.genes, Symbol("in_width"), growth, 1, _always)  # type: ignore[arg-type]
+    seen = Widths(in_width, growth, stage.depth)
     run = Run(layer, stage.depth, "in_width", seen)
-    return StagePlan(stage.block, stage.depth, width, (run,), entry, container=kind.container)
+    return StagePlan(stage.block, stage.depth, seen[stage.depth], (run,), entry, container=kind.container)
 
 
 def _draw_on_image(kind: Family, stage: Stage) -> StagePlan:
@@ -164,7 +196,7 @@ def _draw_on_image(kind: Family, stage: Stage) -> StagePlan:
     channels: int = Symbol("in_channels")  # type: ignore[assignment]  # passed on unread
     first = kind.lay_out(stage.genes, channels, stage.width, 1, _always)
     steady = kind.lay_out(stage.genes, stage.width, stage.width, 1, _always)
-    return StagePlan(stage.block, stage.depth, stage.width, tuple(_runs(first, steady, stage.depth, ())))
+    return StagePlan(stage.block, stage.depth, stage.width, _runs(first, steady, stage.depth, None))
 
 
 def _closed(plan: StagePlan, kind: Family, stage: Stage, following: Stage | None) -> StagePlan:
@@ -175,20 +207,20 @@ def _closed(plan: StagePlan, kind: Family, stage: Stage, following: Stage | None
     return StagePlan(plan.block, plan.depth, plan.width, plan.runs, plan.entry, closing, plan.container)
 
 
-def _runs(first: Planned, steady: Planned, depth: int, ps: tuple[float, ...]) -> Iterator[Run]:
+def _runs(first: Planned, steady: Planned, depth: int, ps: Probabilities | None) -> tuple[Run, ...]:
     """The blocks, grouped as far as one plan builds them."""
-    if first == steady:
-        yield _run(steady, depth, ps)
-        return
-    yield _run(first, 1, ps[:1])
-    if depth > 1:
-        yield _run(steady, depth - 1, ps[1:])
+    if first is steady:
+        return (_run(steady, depth, ps),)
+    begun = _run(first, 1, ps and ps.part(0, 1))
+    if possibly(depth > 1):
+        return begun, _run(steady, depth - 1, ps and ps.part(1, depth - 1))
+    return (begun,)
 
 
-def _run(plan: Planned, count: int, ps: tuple[float, ...]) -> Run:
-    if len(set(ps)) == 1:
-        return Run(plan.bind(p=ps[0]), count)
-    return Run(plan, count, "p", ps) if ps else Run(plan, count)
+def _run(plan: Planned, count: int, ps: Probabilities | None) -> Run:
+    if ps is None:
+        return Run(plan, count)
+    return Run(plan.bind(p=ps[0]), count) if ps.survival.decay == "uniform" else Run(plan, count, "p", ps)
 
 
 def _initialisation(genome: Genome, stages: tuple[StagePlan, ...]) -> str:

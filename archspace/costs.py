@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from archspace.blueprint import Blueprint, Run, StagePlan, draw
 from archspace.errors import GenomeError
-from archspace.featuremap import FeatureMap
+from archspace.featuremap import STATE, FeatureMap
 from archspace.genome import Genome, Shape
 from archspace.plan import Planned
+from archspace.unknown import possibly
 
 MEASURES = ("params", "macs", "flops", "acts")
 """What a budget may limit: see Cost for units."""
@@ -39,6 +40,7 @@ class StageCost:
     macs: int
     flops: int
     acts: int
+    saved: int
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,9 @@ class Cost:
     `params`: trainable scalars. `macs`: multiply-adds of convolutions and linear layers, without bias. `flops`: the
     total of fvcore's FlopCountAnalysis in eval mode. `acts`: output elements of convolutions. `layers`: weighted
     layers on the longest path. `training_flops`: flops of forward and backward pass on one training image, expected
-    where stochastic depth skips branches, with the backward pass at twice the forward one.
+    where stochastic depth skips branches, with the backward pass at twice the forward one. `saved`: bytes that autograd
+    keeps of one training image between forward and backward pass, in float32, the image among them and with no branch
+    skipped.
     """
 
     input: Shape
@@ -59,6 +63,7 @@ class Cost:
     flops: int
     acts: int
     training_flops: int
+    saved: int
     stages: tuple[StageCost, ...]
 
 
@@ -87,6 +92,7 @@ def cost(blueprint: Blueprint) -> Cost:
         flops=end.flops,
         acts=end.acts,
         training_flops=round((1 + BACKWARD) * end.expected),
+        saved=end.saved,
         stages=tuple(rows),
     )
 
@@ -121,6 +127,8 @@ def _add_stage(rows: list[StageCost], name: str, stage: StagePlan, x: FeatureMap
     grown = 0
     for run in stage.runs:
         x, grown = _after_run(run, x)
+    if stage.container is not None:
+        x = stage.container.cost(x)
     rows.append(_row(name, stage.block, before, x, stage.depth, grown))
     return _add_piece(rows, f"{name}.exit", stage.exit, x)
 
@@ -135,12 +143,16 @@ def _add_piece(rows: list[StageCost], name: str, piece: Planned | None, x: Featu
 
 def _after_run(run: Run, x: FeatureMap) -> tuple[FeatureMap, int]:
     """The map behind a run of blocks, and by how many channels each block's input exceeds that of the one before."""
-    blocks = run.blocks()
-    first = next(blocks).cost(x)
-    if run.count == 1:
+    first = run.block(0).cost(x)
+    if not possibly(run.count > 1):
         return first, 0
-    second = next(blocks).cost(first)
-    return x.repeated(first, second, run.count), second.channels - first.channels
+    apart = int(first[STATE] != x[STATE])  # the first block finds its input kept, or not, unlike the others
+    if apart:
+        x, first = first, run.block(1).cost(first)
+    if not run.symbol:
+        return x.repeated(first, run.count - apart), 0
+    second = run.block(1 + apart).cost(first)
+    return x.series(first, second, run.count - apart), second.channels - first.channels
 
 
 def _row(name: str, block: str, before: FeatureMap, after: FeatureMap, depth: int = 1, sees_more: int = 0) -> StageCost:
@@ -155,4 +167,5 @@ def _row(name: str, block: str, before: FeatureMap, after: FeatureMap, depth: in
         after.macs - before.macs,
         after.flops - before.flops,
         after.acts - before.acts,
+        after.saved - before.saved,
     )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from archspace.errors import GenomeError
+from archspace.unknown import Whole
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -24,7 +26,7 @@ def require_positive(genes: object, *names: str) -> None:
     """Refuse genes that are not whole numbers of at least 1; raises GenomeError."""
     for name in names:
         value = getattr(genes, name)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        if not isinstance(value, (int, Whole)) or isinstance(value, bool) or value < 1:
             raise GenomeError(f"{name} must be a whole number of at least 1, not {value!r}")
 
 
@@ -137,11 +139,32 @@ class Survival:
         if not 0.0 < self.last <= 1.0:
             raise GenomeError(f"survival.last must be above 0 and at most 1, not {self.last!r}")
 
-    def probabilities(self, blocks: int) -> tuple[float, ...]:
+    def probabilities(self, blocks: int) -> Probabilities:
         """One probability for each of `blocks` blocks, first to last."""
-        if self.decay == "uniform":
-            return (self.last,) * blocks
-        return tuple(1.0 - index / blocks * (1.0 - self.last) for index in range(1, blocks + 1))
+        return Probabilities(self, blocks, 0, blocks)
+
+
+@dataclass(frozen=True)
+class Probabilities:
+    """Survival of `count` blocks in a row, of which `before` others of all `blocks` precede the first."""
+
+    survival: Survival
+    blocks: int
+    before: int
+    count: int
+
+    def __getitem__(self, index: int) -> float:
+        last = self.survival.last
+        if self.survival.decay == "uniform":
+            return last
+        return 1.0 - (self.before + index + 1) / self.blocks * (1.0 - last)
+
+    def __iter__(self) -> Iterator[float]:
+        return (self[index] for index in range(self.count))
+
+    def part(self, start: int, count: int) -> Probabilities:
+        """Those of `count` blocks from number `start` (the first is 0) on."""
+        return Probabilities(self.survival, self.blocks, self.before + start, count)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import math
+import operator
 from dataclasses import dataclass
-from itertools import groupby
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from archspace.blocks.bottleneck import BottleneckGenes
 from archspace.errors import GenomeError
 from archspace.genome import Stage, require_positive
+from archspace.unknown import bounds_of, called, picked
+
+Array = NDArray[Any]
 
 QUANTUM = 8
 """Widths are multiples of this."""
@@ -46,20 +52,41 @@ class RegNetRule:
 
 def regnet_stages(rule: RegNetRule) -> tuple[Stage, ...]:
     """The stages that a rule stands for, each with stride 2; raises GenomeError for genes that do not fit."""
+    table = called(_quantised, (rule.w0, rule.wa, rule.wm, rule.depth, rule.group_width))
+    depth, group_width = bounds_of(rule.depth)[1], bounds_of(rule.group_width)[1]
+    # Rounding moves a width by half a step at most.
+    width = (bounds_of(rule.w0)[1] + bounds_of(rule.wa)[1] * depth) * bounds_of(rule.wm)[1] + group_width
     return tuple(
-        _stage(width, len(list(blocks)), rule) for width, blocks in groupby(_width(rule, j) for j in range(rule.depth))
+        _stage(
+            picked(table, start, (1, depth)),
+            picked(table, start + 1, (1, width)),
+            picked(table, start + 2, (1, width)),
+            picked(table, start + 3, (1, group_width)),
+            rule.squeeze,
+        )
+        for start in range(1, 4 * operator.index(picked(table, 0, (1, depth))), 4)
     )
 
 
-def _width(rule: RegNetRule, j: int) -> int:
-    linear = rule.w0 + rule.wa * j
-    steps = round(math.log(linear / rule.w0) / math.log(rule.wm))
-    return round(rule.w0 * rule.wm**steps / QUANTUM) * QUANTUM
+def _quantised(w0: Array, wa: Array, wm: Array, depth: Array, group_width: Array) -> Array:
+    """For many rules the number of stages, then depth, width, cardinality, group width of each, a row of numbers each.
+
+    A width becomes a multiple of the group width, as the groups need (pycls).
+    """
+    j = np.arange(int(np.max(depth)))[:, None]
+    steps = np.rint(np.log((w0 + wa * j) / w0) / np.log(wm))
+    widths = np.where(j < depth, np.rint(w0 * wm**steps / QUANTUM) * QUANTUM, -1)
+    number = np.cumsum(np.diff(widths, axis=0, prepend=0) != 0, axis=0) * (j < depth)
+    found = [number.max(0)]
+    for stage in range(1, int(found[0].max()) + 1):
+        own = number == stage
+        width = np.max(np.where(own, widths, 0), 0)
+        grouped = np.minimum(group_width, np.maximum(width, 1))
+        cardinality = np.maximum(1, np.rint(width / grouped))
+        found += [own.sum(0), cardinality * grouped, cardinality, grouped]
+    return np.stack(found)
 
 
-def _stage(width: int, depth: int, rule: RegNetRule) -> Stage:
-    """One stage; its width becomes a multiple of the group width, as the groups need (pycls)."""
-    group_width = min(rule.group_width, width)
-    cardinality = max(1, round(width / group_width))
-    genes = BottleneckGenes(group_width, cardinality, squeeze=rule.squeeze)
-    return Stage("bottleneck", depth, cardinality * group_width, 2, genes)
+def _stage(depth: int, width: int, cardinality: int, group_width: int, squeeze: float) -> Stage:
+    genes = BottleneckGenes(group_width, cardinality, squeeze=squeeze)
+    return Stage("bottleneck", depth, width, 2, genes)

@@ -60,7 +60,8 @@ def costs_no_norm(x: FeatureMap, in_width: int, width: int, stride: int) -> Feat
 
 def costs_depth(x: FeatureMap, in_width: int, width: int, stride: int) -> FeatureMap:
     """Right for two blocks a stage and wrong for five: it depends on what came before."""
-    return x.conv(width, 3, stride).norm()._adding(params=int(x.layers > 4))
+    out = x.conv(width, 3, stride).norm()
+    return out._replace(params=out.params + int(x.layers > 4))
 
 
 class Open(Branch):

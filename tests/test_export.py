@@ -155,7 +155,7 @@ def test_many_survival_probabilities_are_bit_equal(tmp_path: Path) -> None:
     path = tmp_path / "deep.py"
     path.write_text(source_of(draw(deep, DIGITS, 10), facts_of(deep)), encoding="utf-8")
     ps = tuple(module.p for module in loaded(path).modules() if hasattr(module, "p"))
-    assert ps == deep.survival.probabilities(40)
+    assert ps == tuple(deep.survival.probabilities(40))
     assert max(len(line) for line in path.read_text(encoding="utf-8").splitlines()) <= 120
 
 

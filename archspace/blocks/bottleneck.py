@@ -48,7 +48,8 @@ def bottleneck_branch_cost(
     x: FeatureMap, in_width: int, inner: int, width: int, cardinality: int, stride_1x1: int, stride_3x3: int
 ) -> FeatureMap:
     """Closed form of BottleneckBranch."""
-    return x.conv(inner, 1, stride_1x1).norm().conv(inner, 3, stride_3x3, cardinality).norm().conv(width, 1).norm()
+    x = x.conv(inner, 1, stride_1x1).norm().relu().conv(inner, 3, stride_3x3, cardinality).norm().relu()
+    return x.conv(width, 1).norm()
 
 
 class OpenBottleneckBranch(nn.Module):
@@ -75,7 +76,8 @@ def open_bottleneck_branch_cost(
     x: FeatureMap, in_width: int, inner: int, width: int, cardinality: int, stride_1x1: int, stride_3x3: int
 ) -> FeatureMap:
     """Closed form of OpenBottleneckBranch."""
-    return x.conv(inner, 1, stride_1x1).norm().conv(inner, 3, stride_3x3, cardinality).norm().conv(width, 1)
+    x = x.conv(inner, 1, stride_1x1).norm().relu().conv(inner, 3, stride_3x3, cardinality).norm().relu()
+    return x.conv(width, 1)
 
 
 class SqueezedBottleneckBranch(nn.Module):
@@ -118,8 +120,8 @@ def squeezed_bottleneck_branch_cost(
     squeeze: Planned,
 ) -> FeatureMap:
     """Closed form of SqueezedBottleneckBranch."""
-    x = squeeze.cost(x.conv(inner, 1, stride_1x1).norm().conv(inner, 3, stride_3x3, cardinality).norm())
-    return x.conv(width, 1).norm()
+    x = x.conv(inner, 1, stride_1x1).norm().relu().conv(inner, 3, stride_3x3, cardinality).norm().relu()
+    return squeeze.cost(x).conv(width, 1).norm()
 
 
 BOTTLENECK_BRANCH = Part(BottleneckBranch, bottleneck_branch_cost, ends_in_norm=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -30,6 +31,11 @@ class DenseStage(nn.Sequential):
         return torch.cat(maps, 1)
 
 
+def dense_stage_cost(x: FeatureMap) -> FeatureMap:
+    """Closed form of DenseStage, behind its layers: the last concatenation."""
+    return x.copied()
+
+
 class DenseLayer(nn.Module):
     """Normalisation, ReLU, 3x3 that gives `growth` maps (Huang et al. 2017, 1608.06993, Section 3)."""
 
@@ -48,7 +54,7 @@ class DenseLayer(nn.Module):
 
 def dense_layer_cost(x: FeatureMap, in_width: int, growth: int) -> FeatureMap:
     """Closed form of DenseLayer; concatenation is free."""
-    return x.appended(x.norm().conv(growth, 3))
+    return x.appended(x.copied().norm().relu().conv(growth, 3))
 
 
 class BottleneckDenseLayer(nn.Module):
@@ -72,7 +78,7 @@ class BottleneckDenseLayer(nn.Module):
 
 def bottleneck_dense_layer_cost(x: FeatureMap, in_width: int, inner: int, growth: int) -> FeatureMap:
     """Closed form of BottleneckDenseLayer."""
-    return x.appended(x.norm().conv(inner, 1).norm().conv(growth, 3))
+    return x.appended(x.copied().norm().relu().conv(inner, 1).norm().relu().conv(growth, 3))
 
 
 class WithoutStatistics:
@@ -105,6 +111,12 @@ class FrugalDenseLayer(DenseLayer):
         return recomputed(self.join, self.norm, maps) if self.training else self.join(*maps)
 
 
+def frugal_dense_layer_cost(x: FeatureMap, in_width: int, growth: int) -> FeatureMap:
+    """Closed form of FrugalDenseLayer."""
+    x = x.keep_each(growth)
+    return x.appended(x.recomputed(x.norm().relu().conv(growth, 3)))
+
+
 class FrugalBottleneckDenseLayer(BottleneckDenseLayer):
     """As BottleneckDenseLayer, in memory that grows with the depth and not with its square."""
 
@@ -112,6 +124,13 @@ class FrugalBottleneckDenseLayer(BottleneckDenseLayer):
         joined = recomputed(self.join, self.norm1, maps) if self.training else self.join(*maps)
         out: Tensor = self.conv(F.relu(self.norm2(joined)))
         return out
+
+
+def frugal_bottleneck_dense_layer_cost(x: FeatureMap, in_width: int, inner: int, growth: int) -> FeatureMap:
+    """Closed form of FrugalBottleneckDenseLayer."""
+    x = x.keep_each(growth)
+    joined = x.recomputed(x.norm().relu().conv(inner, 1))
+    return x.appended(joined.norm().relu().conv(growth, 3))
 
 
 class Transition(nn.Module):
@@ -130,18 +149,18 @@ class Transition(nn.Module):
 
 def transition_cost(x: FeatureMap, in_width: int, width: int, stride: int) -> FeatureMap:
     """Closed form of Transition."""
-    return x.norm().conv(width, 1).pool(stride, stride)
+    return x.norm().relu().conv(width, 1).average_pool(stride, stride)
 
 
 RECOMPUTES = (WithoutStatistics, recomputed)
 DENSE_LAYER = Part(DenseLayer, dense_layer_cost)
-FRUGAL_DENSE_LAYER = Part(FrugalDenseLayer, dense_layer_cost, needs=(DenseLayer, *RECOMPUTES))
+FRUGAL_DENSE_LAYER = Part(FrugalDenseLayer, frugal_dense_layer_cost, needs=(DenseLayer, *RECOMPUTES))
 BOTTLENECK_DENSE_LAYER = Part(BottleneckDenseLayer, bottleneck_dense_layer_cost)
 FRUGAL_BOTTLENECK_DENSE_LAYER = Part(
-    FrugalBottleneckDenseLayer, bottleneck_dense_layer_cost, needs=(BottleneckDenseLayer, *RECOMPUTES)
+    FrugalBottleneckDenseLayer, frugal_bottleneck_dense_layer_cost, needs=(BottleneckDenseLayer, *RECOMPUTES)
 )
 TRANSITION = Part(Transition, transition_cost)
-DENSE_STAGE = Part(DenseStage, lambda x: x)
+DENSE_STAGE = Part(DenseStage, dense_stage_cost)
 
 
 @dataclass(frozen=True)
@@ -171,7 +190,7 @@ def enter_dense(genes: DenseGenes, in_width: int, width: int | None, stride: int
     """A transition where the stage strides."""
     if stride == 1:
         return Entry(None, in_width, 1)
-    kept = int(in_width * genes.compression)
+    kept = math.floor(in_width * genes.compression)
     if kept < 1:
         raise GenomeError(f"compression {genes.compression} keeps none of {in_width} maps")
     return Entry(TRANSITION(in_width=in_width, width=kept, stride=stride), kept, 1)

@@ -34,7 +34,7 @@ class Gate(nn.Module):
 
 def gate_cost(x: FeatureMap, width: int, bias: float) -> FeatureMap:
     """Closed form of Gate."""
-    return x.conv(width, 3, bias=True)
+    return x.conv(width, 3, bias=True).sigmoid()
 
 
 class TwoLayers(nn.Module):
@@ -70,7 +70,8 @@ class CoupledBranch(nn.Module):
 
 def coupled_branch_cost(x: FeatureMap, transform: Planned, gate: Planned) -> FeatureMap:
     """Closed form of CoupledBranch; the gate stands beside the transform."""
-    return transform.cost(x).plus(gate.cost(x), start=x)
+    x = x.keep()
+    return transform.cost(x).copied().times(gate.cost(x), start=x)
 
 
 class UncoupledBranch(nn.Module):
@@ -89,7 +90,9 @@ class UncoupledBranch(nn.Module):
 
 def uncoupled_branch_cost(x: FeatureMap, transform: Planned, gate: Planned, carry: Planned) -> FeatureMap:
     """Closed form of UncoupledBranch."""
-    return coupled_branch_cost(x, transform, gate).plus(carry.cost(x), start=x)
+    x = x.keep()
+    transformed = transform.cost(x).times(gate.cost(x), start=x)
+    return transformed.plus(x.times(carry.cost(x).copied(), start=x), start=x)
 
 
 class Highway(nn.Module):
@@ -106,7 +109,7 @@ class Highway(nn.Module):
 
 def highway_cost(x: FeatureMap, branch: Planned) -> FeatureMap:
     """Closed form of Highway; the sum is free."""
-    return branch.cost(x)
+    return branch.cost(x).copied()
 
 
 GATE = Part(Gate, gate_cost)
@@ -139,7 +142,7 @@ class HighwayGenes:
 def enter_highway(genes: HighwayGenes, in_width: int, width: int | None, stride: int) -> Entry:
     """A projection where shapes change, so that every block carries what it is given."""
     assert width is not None
-    if in_width == width and stride == 1:
+    if stride == 1 and in_width == width:
         return Entry(None, width, 1)
     return Entry(PROJECTION(in_width=in_width, width=width, stride=stride), width, 1)
 

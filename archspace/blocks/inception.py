@@ -57,8 +57,10 @@ def inception_cost(
     large: Planned,
     project: Planned,
 ) -> FeatureMap:
-    """Closed form of Inception; pooling and concatenation are free."""
-    branches = point.cost(x), small.cost(reduce_small.cost(x)), large.cost(reduce_large.cost(x)), project.cost(x)
+    """Closed form of Inception; concatenation is free."""
+    x = x.keep()
+    pooled = x.max_pool(3, 1, padded=True)
+    branches = point.cost(x), small.cost(reduce_small.cost(x)), large.cost(reduce_large.cost(x)), project.cost(pooled)
     out = branches[0]
     for branch in branches[1:]:
         out = out.beside(branch, start=x)

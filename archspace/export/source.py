@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from archspace.errors import UserError
+from archspace.blueprint import Widths
 from archspace.export.facts import Facts, docstring
 from archspace.export.imports import Shipped, imports_of, source_of_item
 from archspace.plan import LINE
 
 if TYPE_CHECKING:
     from archspace.blueprint import Blueprint, Run, StagePlan
+    from archspace.genome import Probabilities
     from archspace.plan import Part
 
 STEP = " " * 4
@@ -105,18 +107,20 @@ def _blocks(run: Run, indent: int) -> str:
     """One block, or a comprehension over equal ones, as elements of the stage's container."""
     outer, inner, plan = " " * indent, " " * (indent + 4), run.plan
     if run.count == 1:
-        return f"{outer}{next(run.blocks()).source(indent, 1)},\n"
-    loop = f"for {run.symbol} in {_numbers(run.values, indent)}" if run.symbol else f"for _ in range({run.count})"
+        return f"{outer}{run.block(0).source(indent, 1)},\n"
+    loop = (
+        f"for _ in range({run.count})" if run.values is None else f"for {run.symbol} in {_numbers(run.values, indent)}"
+    )
     for line in (f"{outer}*({plan.line} {loop}),\n", f"{outer}*(\n{inner}{plan.line} {loop}\n{outer}),\n"):
         if all(len(part) <= LINE for part in line.split("\n")):
             return line
     return f"{outer}*(\n{inner}{plan.source(indent + 4)}\n{inner}{loop}\n{outer}),\n"
 
 
-def _numbers(values: tuple[float, ...] | range, indent: int) -> str:
+def _numbers(values: Widths | Probabilities, indent: int) -> str:
     """What a loop runs over: a range, or each number as the very value, wrapped where a line would overflow."""
-    if isinstance(values, range):
-        return repr(values)
+    if isinstance(values, Widths):
+        return repr(values.numbers)
     inner = " " * (indent + 4)
     flat = ", ".join(repr(value) for value in values)
     if len(f"{inner}for p in ({flat})") <= LINE:

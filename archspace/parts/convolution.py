@@ -22,7 +22,7 @@ class ConvNormReLU(nn.Module):
 
 def conv_norm_relu_cost(x: FeatureMap, in_width: int, width: int, kernel: int, stride: int) -> FeatureMap:
     """Closed form of ConvNormReLU."""
-    return x.conv(width, kernel, stride).norm()
+    return x.conv(width, kernel, stride).norm().relu()
 
 
 class BiasedConvNormReLU(nn.Module):
@@ -40,7 +40,7 @@ class BiasedConvNormReLU(nn.Module):
 
 def biased_conv_norm_relu_cost(x: FeatureMap, in_width: int, width: int, kernel: int, stride: int) -> FeatureMap:
     """Closed form of BiasedConvNormReLU."""
-    return x.conv(width, kernel, stride, bias=True).norm()
+    return x.conv(width, kernel, stride, bias=True).norm().relu()
 
 
 class BiasedConvReLU(nn.Module):
@@ -59,7 +59,7 @@ def biased_conv_relu_cost(
     x: FeatureMap, in_width: int, width: int, kernel: int, stride: int, padding: int
 ) -> FeatureMap:
     """Closed form of BiasedConvReLU."""
-    return x.conv(width, kernel, stride, bias=True, padding=padding)
+    return x.conv(width, kernel, stride, bias=True, padding=padding).relu()
 
 
 class NormReLU(nn.Module):
@@ -75,7 +75,7 @@ class NormReLU(nn.Module):
 
 def norm_relu_cost(x: FeatureMap, width: int) -> FeatureMap:
     """Closed form of NormReLU."""
-    return x.norm()
+    return x.norm().relu()
 
 
 def bare_convolution_cost(
@@ -87,13 +87,13 @@ def bare_convolution_cost(
 
 def max_pool_cost(x: FeatureMap, kernel_size: int, stride: int, ceil_mode: bool) -> FeatureMap:
     """Closed form of torch's max pooling without padding, its last window reaching over the edge."""
-    return x.pool(kernel_size, stride)
+    return x.max_pool(kernel_size, stride)
 
 
 CONV_NORM_RELU = Part(ConvNormReLU, conv_norm_relu_cost)
 BIASED_CONV_NORM_RELU = Part(BiasedConvNormReLU, biased_conv_norm_relu_cost)
 BIASED_CONV_RELU = Part(BiasedConvReLU, biased_conv_relu_cost)
 NORM_RELU = Part(NormReLU, norm_relu_cost)
-RELU = Part(nn.ReLU, lambda x: x)
+RELU = Part(nn.ReLU, lambda x: x.relu())
 BARE_CONVOLUTION = Part(nn.Conv2d, bare_convolution_cost)
 MAX_POOL = Part(nn.MaxPool2d, max_pool_cost)

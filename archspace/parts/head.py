@@ -41,8 +41,8 @@ class DropoutHead(nn.Module):
 
 
 def dropout_head_cost(x: FeatureMap, width: int, num_classes: int, dropout: float) -> FeatureMap:
-    """Closed form of DropoutHead; dropout is free."""
-    return x.adaptive_pool().linear(num_classes)
+    """Closed form of DropoutHead."""
+    return x.adaptive_pool().dropout(dropout).linear(num_classes)
 
 
 class MLPHead(nn.Module):
@@ -69,7 +69,8 @@ def mlp_head_cost(
     x: FeatureMap, width: int, num_classes: int, hidden: int, grid: int, pool: int, dropout: float
 ) -> FeatureMap:
     """Closed form of MLPHead."""
-    return x.pool(pool, 2).adaptive_pool(grid).linear(hidden).linear(hidden).linear(num_classes)
+    x = x.max_pool(pool, 2).adaptive_pool(grid).linear(hidden).relu().dropout(dropout)
+    return x.linear(hidden).relu().dropout(dropout).linear(num_classes)
 
 
 AVERAGE_HEAD = Part(AverageHead, average_head_cost)

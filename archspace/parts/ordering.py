@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from archspace.featuremap import FeatureMap
 from archspace.parts.convolution import NORM_RELU, RELU
-from archspace.parts.shortcut import Shortcut, shortcut
+from archspace.parts.shortcut import Shortcut, read_beside, shortcut
 from archspace.plan import Part, Planned
 
 Order = Literal[
@@ -34,8 +34,8 @@ class Residual(nn.Module):
 
 
 def residual_cost(x: FeatureMap, branch: Planned, shortcut: Planned) -> FeatureMap:
-    """Closed form of Residual: both paths; the sum and the ReLU are free."""
-    return branch.cost(x).plus(shortcut.cost(x), start=x)
+    """Closed form of Residual: both paths, the sum, the ReLU."""
+    return sum_cost(x, branch, shortcut).relu()
 
 
 class Sum(nn.Module):
@@ -49,6 +49,12 @@ class Sum(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.branch(x) + self.shortcut(x)
         return out
+
+
+def sum_cost(x: FeatureMap, branch: Planned, shortcut: Planned) -> FeatureMap:
+    """Closed form of Sum: both paths; the sum is free."""
+    x = read_beside(x, shortcut)
+    return branch.cost(x).plus(shortcut.cost(x), start=x)
 
 
 class NormedResidual(nn.Module):
@@ -66,7 +72,7 @@ class NormedResidual(nn.Module):
 
 def normed_residual_cost(x: FeatureMap, width: int, branch: Planned, shortcut: Planned) -> FeatureMap:
     """Closed form of NormedResidual."""
-    return residual_cost(x, branch, shortcut).norm()
+    return sum_cost(x, branch, shortcut).norm().relu()
 
 
 class SharedPreactivation(nn.Module):
@@ -86,7 +92,7 @@ class SharedPreactivation(nn.Module):
 
 def shared_preactivation_cost(x: FeatureMap, in_width: int, branch: Planned, shortcut: Planned) -> FeatureMap:
     """Closed form of SharedPreactivation."""
-    return residual_cost(x.norm(), branch, shortcut)
+    return sum_cost(x.norm().relu(), branch, shortcut)
 
 
 class Preactivated(nn.Module):
@@ -104,7 +110,7 @@ class Preactivated(nn.Module):
 
 def preactivated_cost(x: FeatureMap, in_width: int, branch: Planned) -> FeatureMap:
     """Closed form of Preactivated."""
-    return branch.cost(x.norm())
+    return branch.cost(x.norm().relu())
 
 
 class Prerectified(nn.Module):
@@ -119,6 +125,11 @@ class Prerectified(nn.Module):
         return out
 
 
+def prerectified_cost(x: FeatureMap, branch: Planned) -> FeatureMap:
+    """Closed form of Prerectified."""
+    return branch.cost(x.relu())
+
+
 class Rectified(nn.Module):
     """ReLU(F(x)): a branch that ends in a ReLU, so that a sum never falls (He et al. 2016, Figure 4c)."""
 
@@ -131,16 +142,16 @@ class Rectified(nn.Module):
 
 
 def rectified_cost(x: FeatureMap, branch: Planned) -> FeatureMap:
-    """Closed form of Rectified and Prerectified."""
-    return branch.cost(x)
+    """Closed form of Rectified."""
+    return branch.cost(x).relu()
 
 
 RESIDUAL = Part(Residual, residual_cost)
-SUM = Part(Sum, residual_cost)
+SUM = Part(Sum, sum_cost)
 NORMED_RESIDUAL = Part(NormedResidual, normed_residual_cost)
 SHARED_PREACTIVATION = Part(SharedPreactivation, shared_preactivation_cost)
 PREACTIVATED = Part(Preactivated, preactivated_cost)
-PRERECTIFIED = Part(Prerectified, rectified_cost)
+PRERECTIFIED = Part(Prerectified, prerectified_cost)
 RECTIFIED = Part(Rectified, rectified_cost)
 
 

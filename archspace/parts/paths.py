@@ -77,7 +77,8 @@ def separate_branch_cost(
 ) -> FeatureMap:
     """Closed form of SeparateBranch; its acts exceed the other forms', since every path widens for itself."""
     one = inner // cardinality
-    path = x.conv(one, 1, stride_1x1).norm().conv(one, 3, stride_3x3).norm().conv(width, 1)
+    x = x.keep()
+    path = x.conv(one, 1, stride_1x1).norm().relu().conv(one, 3, stride_3x3).norm().relu().conv(width, 1)
     return x.paths(path, cardinality).norm()
 
 
@@ -86,7 +87,8 @@ def concatenated_branch_cost(
 ) -> FeatureMap:
     """Closed form of ConcatenatedBranch."""
     one = inner // cardinality
-    path = x.conv(one, 1, stride_1x1).norm().conv(one, 3, stride_3x3).norm()
+    x = x.keep()
+    path = x.conv(one, 1, stride_1x1).norm().relu().conv(one, 3, stride_3x3).norm().relu()
     return x.paths(path, cardinality, channels=inner).conv(width, 1).norm()
 
 

@@ -53,13 +53,18 @@ PROJECTION = Part(Projection, projection_cost)
 PADDED_IDENTITY = Part(PaddedIdentity, padded_identity_cost)
 
 
+def read_beside(x: FeatureMap, shortcut: Planned) -> FeatureMap:
+    """`x` as a branch beside this shortcut finds it: one that computes something of `x` keeps it, so it counts once."""
+    return x if shortcut.part is IDENTITY or shortcut.part is PADDED_IDENTITY else x.keep()
+
+
 def shortcut(kind: Shortcut, in_width: int, width: int, stride: int, norm: bool = True) -> Planned:
     """A pads with zeros where shapes change, B projects there, C projects everywhere; raises GenomeError.
 
     Shapes change where the stride is above 1 or the width is not the input's. A projection without `norm` is the 1x1
     convolution alone.
     """
-    same = in_width == width and stride == 1
+    same = stride == 1 and in_width == width
     if kind == "C" or (kind == "B" and not same):
         if norm:
             return PROJECTION(in_width=in_width, width=width, stride=stride)

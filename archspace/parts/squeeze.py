@@ -25,8 +25,8 @@ class SqueezeExcitation(nn.Module):
 
 
 def squeeze_excitation_cost(x: FeatureMap, width: int, inner: int) -> FeatureMap:
-    """Closed form of SqueezeExcitation; sigmoid and product are free."""
-    return x.scaled_by(x.adaptive_pool().conv(inner, 1, bias=True).conv(width, 1, bias=True))
+    """Closed form of SqueezeExcitation."""
+    return x.scaled_by(x.adaptive_pool().conv(inner, 1, bias=True).relu().conv(width, 1, bias=True).sigmoid())
 
 
 SQUEEZE_EXCITATION = Part(SqueezeExcitation, squeeze_excitation_cost)

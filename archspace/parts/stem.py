@@ -24,8 +24,8 @@ class ImageNetStem(nn.Module):
 
 
 def imagenet_stem_cost(x: FeatureMap, in_channels: int, width: int) -> FeatureMap:
-    """Closed form of ImageNetStem; its pooling halves the sides, as subsampling would."""
-    return x.conv(width, 7, 2).norm().subsample(width, 2)
+    """Closed form of ImageNetStem."""
+    return x.conv(width, 7, 2).norm().relu().max_pool(3, 2, padded=True)
 
 
 IMAGENET_STEM = Part(ImageNetStem, imagenet_stem_cost)

@@ -51,7 +51,7 @@ def batch_survival_cost(x: FeatureMap, branch: Planned, p: float) -> FeatureMap:
 
 def sample_survival_cost(x: FeatureMap, branch: Planned, p: float) -> FeatureMap:
     """As batch_survival_cost, but while training the branch is computed for every image."""
-    return branch.cost(x)
+    return branch.cost(x).flagged()
 
 
 SURVIVAL = {

@@ -1,0 +1,193 @@
+"""Programs: what a trace found, evaluated for many rows at once with NumPy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archspace.unknown import Node, Operand, Real, Trace, Whole
+
+Array = NDArray[Any]
+Columns = Mapping[str, Array]
+Product = tuple[int, ...]
+
+CACHED = 2**18
+"""Numbers evaluated together: few enough for the processor's cache, enough to hide what a call costs."""
+EXACT = 2**53
+"""Below it every whole number is a float64."""
+OPERATIONS: Mapping[str, Callable[..., Array]] = {
+    "add": np.add,
+    "subtract": np.subtract,
+    "multiply": np.multiply,
+    "divide": np.true_divide,
+    "floor_divide": np.floor_divide,
+    "remainder": np.remainder,
+    "maximum": np.maximum,
+    "absolute": np.abs,
+    "round": np.rint,  # to the even neighbour, as Python's round
+    "floor": np.floor,
+    "pick": lambda table, row: table[row] if row < len(table) else np.ones_like(table[0]),
+}
+ROUNDED = ("round", "floor", "pick")
+"""Operations that make whole numbers of real ones."""
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """Outputs as sums of products of nodes: `factors` (outputs x products), and how to make each product.
+
+    A product is an earlier one (or none: -1) times a node (of which there is none, -1, in the product that is 1).
+    Sums are taken in float64, which is exact below 2^53: where `sure` is false rows are looked at, and summed as
+    Python's own whole numbers before they are rounded where they reach beyond. `reals` names the node of each output that is no whole number.
+    """
+
+    nodes: tuple[tuple[int, Node], ...]
+    products: tuple[tuple[int, int], ...]
+    factors: Array
+    reals: Mapping[int, int]
+    sure: bool
+    dtype: type = np.float64
+
+    def run(self, columns: Columns, rows: slice | Array, out: Array) -> None:
+        """Write the outputs of some rows to those columns of `out` (outputs x all rows); `columns` are the genes."""
+        some = max(1024, CACHED // (len(self.products) + len(self.nodes) + 1))
+        table = np.empty((len(self.products), some), self.dtype)
+        for part in parts_of(rows, some):
+            self._run(columns, part, table[:, : size_of(part)], out)
+
+    def values(self, columns: Columns, rows: slice | Array) -> Array:
+        """The one output in each of the rows, in their order."""
+        out = np.empty((1, size_of(rows)))
+        for part in parts_of(slice(0, size_of(rows)), CACHED):
+            taken = slice(rows.start + part.start, rows.start + part.stop) if isinstance(rows, slice) else rows[part]
+            inner = {name: columns[name][taken] for name in self.genes}
+            self.run(inner, slice(0, size_of(part)), out[:, part])
+        return out[0]
+
+    @property
+    def genes(self) -> list[str]:
+        """The columns that are read."""
+        return [str(node.operands[0]) for _, node in self.nodes if node.operation == "gene"]
+
+    def _run(self, columns: Columns, rows: slice | Array, table: Array, out: Array) -> None:
+        values: dict[int, Array] = {}
+        for number, node in self.nodes:
+            values[number] = self._value(node, values, columns, rows)
+        for index, (before, number) in enumerate(self.products):
+            if number < 0:
+                table[index] = 1
+            elif before < 0:
+                table[index] = values[number]
+            else:
+                np.multiply(table[before], values[number], out=table[index])
+        if not self.sure and np.max(np.abs(self.factors) @ np.abs(table), initial=0) >= EXACT:
+            exact = replace(self, factors=self.factors.astype(np.int64).astype(object), sure=True, dtype=object)
+            exact._run(columns, rows, np.empty(table.shape, object), out)
+        elif isinstance(rows, slice) and self.dtype is np.float64:
+            np.matmul(self.factors, table, out=out[:, rows])
+        else:
+            for target, total in zip(out, self.factors @ table, strict=True):
+                target[rows] = total
+        for output, number in self.reals.items():
+            out[output][rows] = values[number]
+
+    def _value(self, node: Node, values: Mapping[int, Array], columns: Columns, rows: slice | Array) -> Array:
+        if node.operation == "gene":
+            column = columns[str(node.operands[0])][rows]
+            return column.astype(np.float64 if node.operands[1] == "real" else self.dtype)
+        operands = [_evaluated(operand, values) for operand in node.operands]
+        if not isinstance(node.operation, str):
+            return np.asarray(node.operation(*operands))
+        found = OPERATIONS[node.operation](*operands)
+        return found.astype(self.dtype, copy=False) if node.operation in ROUNDED else found
+
+
+def size_of(rows: slice | Array) -> int:
+    """How many rows these are."""
+    return rows.stop - rows.start if isinstance(rows, slice) else len(rows)
+
+
+def parts_of(rows: slice | Array, some: int) -> Iterator[Any]:
+    """The rows, some at a time."""
+    for start in range(0, size_of(rows), some):
+        if isinstance(rows, slice):
+            yield slice(rows.start + start, min(rows.start + start + some, rows.stop))
+        else:
+            yield rows[start : start + some]
+
+
+def _evaluated(operand: Any, values: Mapping[int, Array]) -> Any:
+    if isinstance(operand, Real):
+        return values[operand.number]
+    if not isinstance(operand, Whole):
+        return operand
+    total: Any = 0
+    for product, factor in operand.terms.items():
+        term: Any = factor
+        for number in product:
+            term = values[number] * term
+        total = term + total
+    return total
+
+
+def compiled(trace: Trace, outputs: Sequence[Operand]) -> Program:
+    """The program that gives `outputs`, numbers that a trace led to."""
+    polynomials = [_terms(output) for output in outputs]
+    products: dict[Product, int] = {}
+    steps: list[tuple[int, int]] = []
+    for polynomial in polynomials:
+        for product in polynomial:
+            _add_product(product, products, steps)
+    factors = [[polynomial.get(product, 0) for product in products] for polynomial in polynomials]
+    wanted = {number for product in products for number in product}
+    reals = {index: output.number for index, output in enumerate(outputs) if isinstance(output, Real)}
+    nodes = _needed(trace, wanted | set(reals.values()))
+    sure = all(_size(trace, number) < EXACT for number in outputs)
+    shape = len(outputs), len(products)
+    return Program(tuple(nodes), tuple(steps), np.array(factors, np.float64).reshape(shape), reals, sure)
+
+
+def _terms(output: Operand) -> Mapping[Product, int]:
+    if isinstance(output, Real):
+        return {}
+    return output.terms if isinstance(output, Whole) else {(): int(output)} if output else {}
+
+
+def _add_product(product: Product, products: dict[Product, int], steps: list[tuple[int, int]]) -> int:
+    """The index of a product, made from the one without its last factor."""
+    if product not in products:
+        before = _add_product(product[:-1], products, steps) if len(product) > 1 else -1
+        products[product] = len(steps)
+        steps.append((before, product[-1] if product else -1))
+    return products[product]
+
+
+def _needed(trace: Trace, wanted: set[int]) -> list[tuple[int, Node]]:
+    """The nodes that some others are made of, themselves included, in an order in which they can be evaluated."""
+    found: set[int] = set()
+    left = list(wanted)
+    while left:
+        number = left.pop()
+        if number in found:
+            continue
+        found.add(number)
+        for operand in trace.nodes[number].operands:
+            if isinstance(operand, Real):
+                left.append(operand.number)
+            elif isinstance(operand, Whole):
+                left += [inner for product in operand.terms for inner in product]
+    return [(number, trace.nodes[number]) for number in sorted(found)]
+
+
+def _size(trace: Trace, number: Operand) -> float:
+    """What the absolute values of a number's terms can add up to."""
+    terms = number.terms.items() if isinstance(number, Whole) else ()
+    return sum(
+        abs(factor) * math.prod(max(map(abs, trace.nodes[inner].bounds)) for inner in product)
+        for product, factor in terms
+    )

@@ -1,0 +1,208 @@
+"""Costs of many genomes at once: the functions that cost one are run on unknowns, once for each structure met."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from archspace.costs import Cost, cost_of
+from archspace.errors import GenomeError
+from archspace.program import Array, Columns, Program, compiled, size_of
+from archspace.space.space import FAMILY, Gene, Space, Value, genome_of
+from archspace.unknown import Question, Trace
+
+Rows = slice | Array
+Figures = Callable[[Cost], Sequence[Any]]
+"""What is wanted of a cost; it must do with arithmetic, since numbers may be unknown."""
+
+BLOCK = 2**17
+"""Rows that are sorted by structure together."""
+FEW = 64
+"""Rows of one structure that take less time one by one than a trace would."""
+MOST = 0.75
+"""Share of rows from which on a structure's program runs over all of them, before the others overwrite theirs."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What is asked (see Question) of a word's column, or of what a program gives."""
+
+    about: str
+    of: Program | str
+
+
+@dataclass(eq=False)
+class Branch:
+    """A point where genomes part: untraced at first, then a question with a branch for each answer, or an end.
+
+    `path` are the answers that lead here. An end has a program, or none: `one_by_one` where code asked for more than
+    unknowns can answer, else because no network can be built.
+    """
+
+    path: tuple[Any, ...] = ()
+    traced: bool = False
+    seen: int = 0
+    question: Ask | None = None
+    children: dict[Any, Branch] = field(default_factory=dict)
+    program: Program | None = None
+    one_by_one: bool = False
+
+    def child(self, answer: Any) -> Branch:
+        """The branch of an answer."""
+        return self.children.setdefault(answer, Branch((*self.path, answer)))
+
+
+class Costing:
+    """Figures of the genomes of a space; what was traced for one table serves the next.
+
+    `run` takes the genes' values as columns (of words their number in the gene's values) and fills `rows` of `out`
+    (figures x rows); not-a-number where no network can be built.
+    """
+
+    def __init__(self, space: Space, figures: Figures) -> None:
+        self.space, self.figures = space, figures
+        self.root = Branch()
+        self.threads = ThreadpoolController()
+        self.genes = {gene.name: gene for gene in space.genes}
+        self.families = [(name, Costing(inner, figures)) for name, inner in space.families.items()]
+
+    def run(self, columns: Columns, rows: Array | None, out: Array) -> None:
+        """Fill `out` at `rows`, at all where it is None."""
+        if self.families:
+            codes = columns[FAMILY] if rows is None else columns[FAMILY][rows]
+            for number, (name, inner) in enumerate(self.families):
+                own = np.flatnonzero(codes == number)
+                inner_columns = {gene: columns[f"{name}.{gene}"] for gene in inner.genes}
+                inner.run(inner_columns, own if rows is None else rows[own], out)
+            return
+        size = out.shape[1] if rows is None else len(rows)
+        # OpenBLAS's threads cost more than they bring to products as small as these.
+        with self.threads.limit(limits=1):
+            self._run_blocks(columns, rows, size, out)
+
+    def _run_blocks(self, columns: Columns, rows: Array | None, size: int, out: Array) -> None:
+        for start in range(0, size, BLOCK):
+            block = slice(start, min(start + BLOCK, size))
+            self._walk(self.root, columns, block if rows is None else rows[block], out)
+
+    def _walk(self, branch: Branch, columns: Columns, rows: Rows, out: Array) -> None:
+        if not branch.traced:
+            branch.seen += size_of(rows)
+            if branch.seen >= FEW:
+                self._trace(branch, columns, rows)
+        if branch.question is not None:
+            for answer, part in _parts(_answers(branch.question, columns, rows), rows):
+                self._walk(branch.child(answer), columns, part, out)
+        elif branch.program is not None:
+            branch.program.run(columns, rows, out)
+        elif branch.traced and not branch.one_by_one:
+            out[:, rows] = np.nan
+        else:
+            self._one_by_one(columns, rows, out)
+
+    def _trace(self, branch: Branch, columns: Columns, rows: Rows) -> None:
+        """Run the cost functions once, the way that most rows go wherever it is open."""
+        at, met = branch, 0
+
+        def oracle(question: Question) -> Any:
+            nonlocal at, met, rows
+            met += 1
+            if met <= len(branch.path):
+                return branch.path[met - 1]
+            operand = question.operand
+            of = operand if isinstance(operand, str) else compiled(operand.trace, [operand])
+            at.traced, at.question = True, Ask(question.about, of)
+            answers = _answers(at.question, columns, rows)
+            counts = _counts(answers)
+            given = max(counts, key=lambda answer: counts[answer])
+            rows = _index(rows)[answers == given]
+            at = at.child(given)
+            return given
+
+        trace = Trace(oracle)
+        try:
+            genome = genome_of(self.space, _unknowns(self.genes.values(), trace))
+            wanted = self.figures(cost_of(genome, self.space.input, self.space.classes))
+            at.program = compiled(trace, wanted)
+        except GenomeError:
+            pass
+        except (TypeError, ValueError, AttributeError, ArithmeticError):
+            at.one_by_one = True
+        at.traced = True
+
+    def _one_by_one(self, columns: Columns, rows: Rows, out: Array) -> None:
+        for row in _index(rows):
+            values = {name: value_at(gene, columns[name][row]) for name, gene in self.genes.items()}
+            try:
+                found = self.figures(cost_of(genome_of(self.space, values), self.space.input, self.space.classes))
+            except GenomeError:
+                out[:, row] = np.nan
+            else:
+                out[:, row] = found
+
+
+def is_word(gene: Gene) -> bool:
+    """Whether a column holds the numbers of the gene's values instead of the values."""
+    return not gene.ordered
+
+
+def value_at(gene: Gene, entry: Any) -> Value:
+    """The gene's value that an entry of its column stands for."""
+    return gene.values[int(entry)] if is_word(gene) else entry.item()
+
+
+def _unknowns(genes: Iterable[Gene], trace: Trace) -> Mapping[str, Any]:
+    """Every gene as an unknown; the depths last, since products of all others are multiplied by each of them."""
+    found: dict[str, Any] = {}
+    for gene in sorted(genes, key=lambda gene: gene.name.startswith("depth")):
+        if len(gene.values) == 1:
+            found[gene.name] = gene.values[0]
+        elif is_word(gene):
+            found[gene.name] = gene.values[trace.ask("value", gene.name)]
+        else:
+            real = any(isinstance(value, float) for value in gene.values)
+            make = trace.real if real else trace.whole
+            bounds = float(gene.values[0]), float(gene.values[-1])
+            found[gene.name] = make("gene", (gene.name, "real" if real else "whole"), bounds)
+    return found
+
+
+def _answers(question: Ask, columns: Columns, rows: Rows) -> Array:
+    """The answer to a question in each row."""
+    if isinstance(question.of, str):
+        return columns[question.of][rows]
+    value = question.of.values(columns, rows)
+    if question.about == "value":
+        return value.astype(np.int64)
+    answers: Array = value == 0 if question.about == "zero" else value < 0
+    return answers
+
+
+def _parts(answers: Array, rows: Rows) -> Iterator[tuple[Any, Rows]]:
+    """The rows of each answer; a great majority's are all rows, which come first, for others overwrite theirs."""
+    counts = _counts(answers)
+    most = max(counts, key=lambda answer: counts[answer])
+    everywhere = counts[most] == len(answers) or (isinstance(rows, slice) and counts[most] >= MOST * len(answers))
+    if everywhere:
+        yield most, rows
+    for answer in counts:
+        if not (everywhere and answer == most):
+            mine = answers == answer
+            yield answer, np.flatnonzero(mine) + rows.start if isinstance(rows, slice) else rows[mine]
+
+
+def _counts(answers: Array) -> dict[Any, int]:
+    """How often each answer is given."""
+    if answers.dtype == bool:
+        yes = int(np.count_nonzero(answers))
+        return {answer: count for answer, count in ((True, yes), (False, len(answers) - yes)) if count}
+    found, counts = np.unique(answers, return_counts=True)
+    return dict(zip(found.tolist(), counts.tolist(), strict=True))
+
+
+def _index(rows: Rows) -> Array:
+    return np.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows
