@@ -13,7 +13,7 @@ from archspace.measure.calibration import LatencyModel, Point, fit_model
 from archspace.measure.latency import NOISE, Setting, Timing, TooNoisy
 from archspace.seeds import derive
 from archspace.space.budget import Budget, Limit
-from archspace.space.sampler import Candidate, sample
+from archspace.space.sampler import Candidate, reachable, sample
 from archspace.space.space import Space
 from archspace.units import si
 
@@ -56,7 +56,7 @@ def choose_networks(input: Shape, classes: int, n: int, seed: int = SEED) -> lis
     """About `n` networks of all shipped families within PARTS parts of the range of flops, equal in its logarithm.
 
     The range is that of 224x224 scaled by the pixels of `input` (channels, height, width). Family and part change from
-    one to the next, so that any first few spread over both. Raises UserError where fewer than FEWEST_NETWORKS fit the input.
+    one to the next, so that any first few spread over both. Raises UserError where fewer than FEWEST_NETWORKS fit it.
     """
     spaces = _families(input, classes)
     bands = _bands(input)
@@ -123,8 +123,10 @@ def _bands(input: Shape) -> list[Budget]:
 
 def _drawn(space: Space, band: Budget, n: int, seed: int) -> list[Candidate]:
     """Genomes of a space in a part of the range: none where it reaches none there, or none that the input fits."""
+    flops = band.limits[0]
     try:
-        return sample(space, band, n, seed)
+        low, high = reachable(space, flops.measure)  # told in milliseconds, where sampling would try for a second
+        return sample(space, band, n, seed) if low <= flops.high and flops.low <= high else []
     except (BudgetError, GenomeError):
         return []
 

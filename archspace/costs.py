@@ -19,15 +19,19 @@ MEASURES = ("params", "macs", "flops", "acts")
 
 BACKWARD = 2
 """Flops of a backward pass in those of a forward pass: gradients of the layers' inputs and of their weights."""
+HELD, RECOMPUTED = 3, 2
+"""Maps that the backward pass holds between blocks beside what is saved: the gradients of a map that come from a branch
+and from its shortcut, and their sum. Where concatenations are recomputed, these too, normalised and rectified."""
 
 
 @dataclass(frozen=True)
 class StageCost:
-    """One row of a network's table: the map that leaves it (channels, height, width), and what it adds.
+    """One row of a network's table: the map that leaves it, `output` (channels, height, width), and what it adds.
 
     `name` is `stem`, `stage2`, `stage2.entry` (pooling, a transition or a projection before the blocks), `stage4.exit`
     or `head`; `block` is the family's or the part's name. The first of the row's `depth` blocks sees `sees` channels,
-    each further one `sees_more` more.
+    each further one `sees_more` more. `held` tells how many maps like `output` the backward pass holds where it enters
+    the row, beside what is saved.
     """
 
     name: str
@@ -41,6 +45,7 @@ class StageCost:
     flops: int
     acts: int
     saved: int
+    held: int
 
 
 @dataclass(frozen=True)
@@ -127,9 +132,10 @@ def _add_stage(rows: list[StageCost], name: str, stage: StagePlan, x: FeatureMap
     grown = 0
     for run in stage.runs:
         x, grown = _after_run(run, x)
+    held = HELD + RECOMPUTED * x.listed
     if stage.container is not None:
         x = stage.container.cost(x)
-    rows.append(_row(name, stage.block, before, x, stage.depth, grown))
+    rows.append(_row(name, stage.block, before, x, stage.depth, grown, held))
     return _add_piece(rows, f"{name}.exit", stage.exit, x)
 
 
@@ -155,7 +161,15 @@ def _after_run(run: Run, x: FeatureMap) -> tuple[FeatureMap, int]:
     return x.series(first, second, run.count - apart), second.channels - first.channels
 
 
-def _row(name: str, block: str, before: FeatureMap, after: FeatureMap, depth: int = 1, sees_more: int = 0) -> StageCost:
+def _row(
+    name: str,
+    block: str,
+    before: FeatureMap,
+    after: FeatureMap,
+    depth: int = 1,
+    sees_more: int = 0,
+    held: int = HELD,
+) -> StageCost:
     return StageCost(
         name,
         block,
@@ -168,4 +182,5 @@ def _row(name: str, block: str, before: FeatureMap, after: FeatureMap, depth: in
         after.flops - before.flops,
         after.acts - before.acts,
         after.saved - before.saved,
+        held,
     )

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from archspace.errors import GenomeError
@@ -193,7 +194,7 @@ class Genome:
                 "behind the last stage stands the head"
             )
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Twelve hexadecimal digits of the SHA-256 of the canonical JSON."""
         return hashlib.sha256(canonical_json(self).encode()).hexdigest()[:12]
@@ -219,12 +220,18 @@ def canonical_json(genome: Genome) -> str:
 def _given(instance: DataclassInstance, skip: tuple[str, ...] = ()) -> dict[str, Any]:
     """Fields whose value is not their default, nested dataclasses as mappings."""
     given: dict[str, Any] = {}
-    for item in dataclasses.fields(instance):
-        if item.name in skip:
-            continue
-        value = getattr(instance, item.name)
-        default = item.default_factory() if callable(item.default_factory) else item.default
-        if value != default:
+    for name, default in _defaults(type(instance)):
+        value = getattr(instance, name)
+        if value != default and name not in skip:
             nested = dataclasses.is_dataclass(value) and not isinstance(value, type)
-            given[item.name] = _given(value) if nested else list(value) if isinstance(value, tuple) else value
+            given[name] = _given(value) if nested else list(value) if isinstance(value, tuple) else value
     return given
+
+
+@cache
+def _defaults(kind: type[DataclassInstance]) -> tuple[tuple[str, Any], ...]:
+    """Each field of a dataclass with its default."""
+    return tuple(
+        (item.name, item.default_factory() if callable(item.default_factory) else item.default)
+        for item in dataclasses.fields(kind)
+    )

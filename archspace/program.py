@@ -10,14 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from archspace.unknown import Node, Operand, Real, Trace, Whole
+from archspace.unknown import Node, Operand, Real, Trace, Whole, key_of
 
 Array = NDArray[Any]
-Columns = Mapping[str, Array]
+Columns = dict[Any, Array]
+"""Genes by name, and what functions gave of them."""
 Product = tuple[int, ...]
 
 CACHED = 2**18
 """Numbers evaluated together: few enough for the processor's cache, enough to hide what a call costs."""
+CALLED = 2**12
+"""Rows for which a function of arrays is called at a time."""
 EXACT = 2**53
 """Below it every whole number is a float64."""
 OPERATIONS: Mapping[str, Callable[..., Array]] = {
@@ -31,9 +34,8 @@ OPERATIONS: Mapping[str, Callable[..., Array]] = {
     "absolute": np.abs,
     "round": np.rint,  # to the even neighbour, as Python's round
     "floor": np.floor,
-    "pick": lambda table, row: table[row] if row < len(table) else np.ones_like(table[0]),
 }
-ROUNDED = ("round", "floor", "pick")
+ROUNDED = ("round", "floor")
 """Operations that make whole numbers of real ones."""
 
 
@@ -62,17 +64,10 @@ class Program:
 
     def values(self, columns: Columns, rows: slice | Array) -> Array:
         """The one output in each of the rows, in their order."""
-        out = np.empty((1, size_of(rows)))
-        for part in parts_of(slice(0, size_of(rows)), CACHED):
-            taken = slice(rows.start + part.start, rows.start + part.stop) if isinstance(rows, slice) else rows[part]
-            inner = {name: columns[name][taken] for name in self.genes}
-            self.run(inner, slice(0, size_of(part)), out[:, part])
-        return out[0]
-
-    @property
-    def genes(self) -> list[str]:
-        """The columns that are read."""
-        return [str(node.operands[0]) for _, node in self.nodes if node.operation == "gene"]
+        out = np.empty((1, _height(columns)))
+        self.run(columns, rows, out)
+        found: Array = out[0][rows]
+        return found
 
     def _run(self, columns: Columns, rows: slice | Array, table: Array, out: Array) -> None:
         values: dict[int, Array] = {}
@@ -100,11 +95,38 @@ class Program:
         if node.operation == "gene":
             column = columns[str(node.operands[0])][rows]
             return column.astype(np.float64 if node.operands[1] == "real" else self.dtype)
-        operands = [_evaluated(operand, values) for operand in node.operands]
         if not isinstance(node.operation, str):
-            return np.asarray(node.operation(*operands))
+            return self._called(node, columns)  # for all rows; picked from it are those wanted
+        operands = [_evaluated(operand, values) for operand in node.operands]
+        if node.operation == "pick":
+            table, row = operands
+            return table[row][rows].astype(self.dtype, copy=False) if row < len(table) else np.ones(size_of(rows))
         found = OPERATIONS[node.operation](*operands)
         return found.astype(self.dtype, copy=False) if node.operation in ROUNDED else found
+
+
+    def _called(self, node: Node, columns: Columns) -> Array:
+        """What a function gives for all rows, once for all programs that read the same columns."""
+        key = (node.operation, *map(key_of, node.operands))
+        if key not in columns:
+            found = [self._call(node, columns, part) for part in parts_of(slice(0, _height(columns)), CALLED)]
+            most = max(len(part) for part in found)
+            filled = [np.pad(part, ((0, most - len(part)), (0, 0)), constant_values=1) for part in found]
+            columns[key] = np.concatenate(filled, axis=1)
+        return columns[key]
+
+
+    def _call(self, node: Node, columns: Columns, rows: slice) -> Array:
+        values: dict[int, Array] = {}
+        for number, inner in self.nodes:
+            if inner is node:
+                break
+            values[number] = self._value(inner, values, columns, rows)
+        return np.asarray(node.operation(*(_evaluated(operand, values) for operand in node.operands)))  # type: ignore[operator]
+
+
+def _height(columns: Columns) -> int:
+    return next(column.shape[-1] for column in columns.values())
 
 
 def size_of(rows: slice | Array) -> int:

@@ -71,20 +71,27 @@ def regnet_stages(rule: RegNetRule) -> tuple[Stage, ...]:
 def _quantised(w0: Array, wa: Array, wm: Array, depth: Array, group_width: Array) -> Array:
     """For many rules the number of stages, then depth, width, cardinality, group width of each, a row of numbers each.
 
-    A width becomes a multiple of the group width, as the groups need (pycls).
+    Blocks of a width between two steps, w0 wm^(s - 1/2) and w0 wm^(s + 1/2), are quantised to w0 wm^s; stages whose
+    widths round to the same multiple of QUANTUM are one. A width becomes a multiple of the group width, as the groups
+    need (pycls).
     """
-    j = np.arange(int(np.max(depth)))[:, None]
-    steps = np.rint(np.log((w0 + wa * j) / w0) / np.log(wm))
-    widths = np.where(j < depth, np.rint(w0 * wm**steps / QUANTUM) * QUANTUM, -1)
-    number = np.cumsum(np.diff(widths, axis=0, prepend=0) != 0, axis=0) * (j < depth)
-    found = [number.max(0)]
-    for stage in range(1, int(found[0].max()) + 1):
-        own = number == stage
-        width = np.max(np.where(own, widths, 0), 0)
-        grouped = np.minimum(group_width, np.maximum(width, 1))
-        cardinality = np.maximum(1, np.rint(width / grouped))
-        found += [own.sum(0), cardinality * grouped, cardinality, grouped]
-    return np.stack(found)
+    w0, wa, wm, depth, group_width = np.broadcast_arrays(*np.atleast_1d(w0, wa, wm, depth, group_width))
+    steps = int(np.rint(np.max(np.log((w0 + wa * depth) / w0) / np.log(wm)))) + 1
+    depths, widths = np.zeros((2, steps + 1, len(w0)))
+    number, begin, every = np.zeros(len(w0), int), np.zeros(len(w0)), np.arange(len(w0))
+    for step in range(steps):
+        with np.errstate(divide="ignore"):  # widths that do not rise end at infinity
+            end = np.minimum(depth, np.ceil((w0 * wm ** (step + 0.5) - w0) / wa))
+        some = end > begin
+        width = np.rint(w0 * wm ** float(step) / QUANTUM) * QUANTUM
+        number += some & (width != widths[number, every])
+        depths[number, every] += np.where(some, end - begin, 0)
+        widths[number, every] = np.where(some, width, widths[number, every])
+        begin = np.maximum(begin, end)
+    grouped = np.minimum(group_width, np.maximum(widths, 1))
+    cardinality = np.maximum(1, np.rint(widths / grouped))
+    stages = np.stack([depths, cardinality * grouped, cardinality, grouped], axis=1)[1 : number.max() + 1]
+    return np.vstack([number, *stages])
 
 
 def _stage(depth: int, width: int, cardinality: int, group_width: int, squeeze: float) -> Stage:

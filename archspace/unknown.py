@@ -56,20 +56,21 @@ class Trace:
 
     def ask(self, about: str, operand: Whole | Real | str) -> Any:
         """The answer to a question, the same whenever it is asked again."""
-        key = (about, _key(operand))
+        key = (about, key_of(operand))
         if key not in self.answers:
             self.answers[key] = self.oracle(Question(about, operand))
         return self.answers[key]
 
     def _number(self, operation: Operation, operands: tuple[Operand | str, ...], bounds: Bounds) -> int:
-        key = (operation, *map(_key, operands))
+        key = (operation, *map(key_of, operands))
         if key not in self.numbers:
             self.numbers[key] = len(self.nodes)
             self.nodes.append(Node(operation, operands, bounds))
         return self.numbers[key]
 
 
-def _key(operand: Operand | str) -> Key:
+def key_of(operand: Operand | str) -> Key:
+    """What is equal for equal operands of one trace."""
     if isinstance(operand, Whole):
         return ("whole", frozenset(operand.terms.items()))
     return ("real", operand.number) if isinstance(operand, Real) else (type(operand), operand)

@@ -25,8 +25,14 @@ TIMES = ("median", "low", "high")
 @click.option("--device", default="cpu", show_default=True, metavar="cpu|cuda|cuda:N", help="What computes.")
 @click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Images in a forward pass.")
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads.")
-@click.option("--dtype", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
-@click.option("--layout", type=click.Choice(["contiguous", "channels_last"]), default="contiguous", show_default=True)
+@click.option("--dtype", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True, help="Of all numbers.")
+@click.option(
+    "--layout",
+    type=click.Choice(["contiguous", "channels_last"]),
+    default="contiguous",
+    show_default=True,
+    help="Order of images and weights in memory.",
+)
 @click.option("--size", type=click.IntRange(min=1), help="Input height and width [the published ones, else 224].")
 @click.option("--classes", type=click.IntRange(min=2), help="Classes [the published ones, else 1000].")
 @click.option(
@@ -34,7 +40,8 @@ TIMES = ("median", "low", "high")
     type=click.FloatRange(min=0, min_open=True),
     default=0.1,
     show_default=True,
-    help="Share of the median that its quartiles may lie apart; what is noisier is measured again.",
+    help="What is noisier is measured again: quartiles may lie this share of the median apart, and this share of a "
+    "core may be missing.",
 )
 @click.option("--training-batch", type=click.IntRange(min=2), help="Images in a training step [the recipe's 32].")
 @click.option("--calibrate", is_flag=True, help="Fit t = a + b x macs + c x acts for this device; takes minutes.")
@@ -94,7 +101,7 @@ def _setting(
     if threads > cores():
         raise UserError(f"--threads {threads}: this process may use {cores()} cores")
     if dtype == "bf16" and not has_bf16(device.partition(":")[0]):
-        click.echo("this device has no bfloat16 arithmetic: it is emulated, and slower than fp32", err=True)
+        tell("this device has no bfloat16 arithmetic: it is emulated, and slower than fp32")
     return Setting(device, threads, batch, dtype, layout)
 
 

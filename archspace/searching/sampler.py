@@ -17,7 +17,8 @@ from archspace.errors import BudgetError
 from archspace.searching.rungs import Standing, goes_on
 from archspace.seeds import derive
 from archspace.space.budget import Budget, Limit, combined
-from archspace.space.sampler import Candidate, draws, fit, reachable
+from archspace.space.reach import reachable
+from archspace.space.sampler import Candidate, draws, fit
 from archspace.space.space import FAMILY, Gene, Space, Value, Values, family_of, of_family
 
 STARTUP = 8

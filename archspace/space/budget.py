@@ -7,9 +7,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from archspace.costs import Cost
 from archspace.errors import BudgetError
+from archspace.units import UNITS as UNITS_OF
 
 UNITS = {"flop": "flops", "mac": "macs", "param": "params", "act": "acts"}
 PREFIXES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -26,12 +28,26 @@ class Limit:
     """`low` <= measure <= `high`, in units of the measure, both ends allowed."""
 
     measure: str
-    low: int
-    high: int
+    low: float
+    high: float
+
+    @property
+    def inexact(self) -> bool:
+        """Whether the measure is no whole number."""
+        return self.measure == "latency"
+
+    @property
+    def unit(self) -> str:
+        """The printed unit of the measure."""
+        return UNITS_OF[self.measure]
+
+    def of(self, cost: Cost) -> Any:
+        """What is limited of a cost, which may be made of unknowns."""
+        return getattr(cost, self.measure)
 
     def allows(self, cost: Cost) -> bool:
         """Whether the cost lies between the ends."""
-        return bool(self.low <= getattr(cost, self.measure) <= self.high)
+        return bool(self.low <= self.of(cost) <= self.high)
 
 
 @dataclass(frozen=True)

@@ -59,35 +59,32 @@ class Branch:
 class Costing:
     """Figures of the genomes of a space; what was traced for one table serves the next.
 
-    `run` takes the genes' values as columns (of words their number in the gene's values) and fills `rows` of `out`
-    (figures x rows); not-a-number where no network can be built.
+    `run` takes the genes' values as columns (of words their number in the gene's values) and fills `out` (figures x
+    rows); not-a-number where no network can be built.
     """
 
     def __init__(self, space: Space, figures: Figures) -> None:
         self.space, self.figures = space, figures
         self.root = Branch()
         self.threads = ThreadpoolController()
-        self.genes = {gene.name: gene for gene in space.genes}
+        self.genes = {gene.name: gene for gene in space.genes if len(gene.values) > 1}
         self.families = [(name, Costing(inner, figures)) for name, inner in space.families.items()]
 
-    def run(self, columns: Columns, rows: Array | None, out: Array) -> None:
-        """Fill `out` at `rows`, at all where it is None."""
+    def run(self, columns: Mapping[str, Array], out: Array) -> None:
+        """Fill `out` for all rows of the columns."""
         if self.families:
-            codes = columns[FAMILY] if rows is None else columns[FAMILY][rows]
             for number, (name, inner) in enumerate(self.families):
-                own = np.flatnonzero(codes == number)
-                inner_columns = {gene: columns[f"{name}.{gene}"] for gene in inner.genes}
-                inner.run(inner_columns, own if rows is None else rows[own], out)
+                own = np.flatnonzero(columns[FAMILY] == number)
+                found = np.empty((len(out), len(own)))
+                inner.run({gene: columns[f"{name}.{gene}"][own] for gene in inner.genes}, found)
+                out[:, own] = found
             return
-        size = out.shape[1] if rows is None else len(rows)
         # OpenBLAS's threads cost more than they bring to products as small as these.
         with self.threads.limit(limits=1):
-            self._run_blocks(columns, rows, size, out)
-
-    def _run_blocks(self, columns: Columns, rows: Array | None, size: int, out: Array) -> None:
-        for start in range(0, size, BLOCK):
-            block = slice(start, min(start + BLOCK, size))
-            self._walk(self.root, columns, block if rows is None else rows[block], out)
+            for start in range(0, out.shape[1], BLOCK):
+                block = slice(start, min(start + BLOCK, out.shape[1]))
+                part = {name: columns[name][block] for name in self.genes}
+                self._walk(self.root, part, slice(0, block.stop - start), out[:, block])
 
     def _walk(self, branch: Branch, columns: Columns, rows: Rows, out: Array) -> None:
         if not branch.traced:
@@ -125,7 +122,7 @@ class Costing:
 
         trace = Trace(oracle)
         try:
-            genome = genome_of(self.space, _unknowns(self.genes.values(), trace))
+            genome = genome_of(self.space, _unknowns(self.space.genes, trace))
             wanted = self.figures(cost_of(genome, self.space.input, self.space.classes))
             at.program = compiled(trace, wanted)
         except GenomeError:
@@ -136,7 +133,8 @@ class Costing:
 
     def _one_by_one(self, columns: Columns, rows: Rows, out: Array) -> None:
         for row in _index(rows):
-            values = {name: value_at(gene, columns[name][row]) for name, gene in self.genes.items()}
+            values = {gene.name: gene.values[0] for gene in self.space.genes}
+            values |= {name: value_at(gene, columns[name][row]) for name, gene in self.genes.items()}
             try:
                 found = self.figures(cost_of(genome_of(self.space, values), self.space.input, self.space.classes))
             except GenomeError:
@@ -150,6 +148,11 @@ def is_word(gene: Gene) -> bool:
     return not gene.ordered
 
 
+def column_of(gene: Gene, numbers: Array) -> Array:
+    """The column of a gene that has, in each row, the value of this number."""
+    return numbers if is_word(gene) else np.array(gene.values)[numbers]
+
+
 def value_at(gene: Gene, entry: Any) -> Value:
     """The gene's value that an entry of its column stands for."""
     return gene.values[int(entry)] if is_word(gene) else entry.item()
@@ -158,7 +161,7 @@ def value_at(gene: Gene, entry: Any) -> Value:
 def _unknowns(genes: Iterable[Gene], trace: Trace) -> Mapping[str, Any]:
     """Every gene as an unknown; the depths last, since products of all others are multiplied by each of them."""
     found: dict[str, Any] = {}
-    for gene in sorted(genes, key=lambda gene: gene.name.startswith("depth")):
+    for gene in sorted(genes, key=lambda gene: gene.role == "depth"):
         if len(gene.values) == 1:
             found[gene.name] = gene.values[0]
         elif is_word(gene):

@@ -9,7 +9,8 @@ from typing import Any
 
 from archspace.costs import MEASURES
 from archspace.space.budget import Budget, combined
-from archspace.space.sampler import Candidate, candidate, reachable, sample
+from archspace.space.reach import reachable
+from archspace.space.sampler import Candidate, candidate, sample
 from archspace.space.space import Gene, Space
 from archspace.units import UNITS, percent, shape_text, si
 

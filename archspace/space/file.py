@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from archspace.document import Document, Mistakes, read_file
 from archspace.errors import BudgetError, GenomeError, UserError, did_you_mean
 from archspace.space.budget import Budget, parse_budget
-from archspace.space.sampler import reachable
+from archspace.space.reach import check_buildable
 from archspace.space.sections import Sections, read_sections
 from archspace.space.space import FAMILY, Gene, Slot, Space
 
@@ -78,7 +78,7 @@ def read_space(document: Document) -> Space:
         source=document.data,
     )
     try:
-        reachable(space, "flops")
+        check_buildable(space)
     except GenomeError as error:
         mistakes.add(("stages",), str(error))
     mistakes.raise_if_any()

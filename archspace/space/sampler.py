@@ -1,25 +1,32 @@
-"""Drawing genomes within a budget: genes one by one, each from what still leaves the budget within reach."""
+"""Drawing genomes within a budget: some genes at random, the others solved for what the budget leaves."""
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import islice, product
+from itertools import islice
+
+import numpy as np
 
 from archspace.costs import Cost, cost_of
 from archspace.errors import BudgetError, GenomeError
 from archspace.genome import Genome
-from archspace.space.budget import Budget, Limit, combined
-from archspace.space.space import Gene, Space, Value, Values, family_of, genome_of, of_family
-from archspace.units import UNITS, si
+from archspace.program import Array
+from archspace.space.budget import Budget, combined
+from archspace.space.reach import ends_of, out_of_reach, reachable
+from archspace.space.solver import Solver, count, drawn_numbers, grid, numbers_at, solver_of, weights
+from archspace.space.space import Space, Value, Values, family_of, genome_of, of_family
 
-ATTEMPTS = 500
-"""Draws that may miss a narrow band before it is called out of reach."""
-SMALL = 5000
-"""Settings of a space that is gone through as a whole when draws keep missing a band."""
-CORNERS = 64
-"""How many settings of the genes without an order are looked at for the reachable range."""
+BATCH = 2**18
+"""Settings that are costed together, at most."""
+PATIENCE = 2**18
+"""Settings that are costed in search of a solution, before a space is gone through as a whole or given up."""
+WHOLE = 2**23
+"""Settings that are costed where a space is gone through as a whole; larger ones never are."""
+STALE = 30, 1000
+"""Draws in a row that bring no further genome, before a sample is completed by going through the space, or ends."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,14 @@ class Candidate:
     cost: Cost
 
 
+@dataclass(frozen=True)
+class Sample:
+    """Distinct genomes within a budget; `whole` says that there are no others."""
+
+    candidates: tuple[Candidate, ...]
+    whole: bool
+
+
 def candidate(space: Space, values: Values) -> Candidate | None:
     """The genome of these values with its cost, or None where they do not fit together."""
     try:
@@ -40,51 +55,127 @@ def candidate(space: Space, values: Values) -> Candidate | None:
         return None
 
 
-def from_cheap_to_dear(space: Space, measure: str) -> Space:
-    """The space with each numeric gene's values in the order of rising `measure`.
-
-    It rises with most; macs fall with a stride, and with cardinality where the bottleneck ratio is given.
-    """
-    lowest = {gene.name: gene.values[0] for gene in space.genes}
-    start = candidate(space, lowest)
-    genes: list[Gene] = []
-    for gene in space.genes:
-        moved = candidate(space, {**lowest, gene.name: gene.values[-1]}) if gene.ordered else None
-        falls = start and moved and getattr(moved.cost, measure) < getattr(start.cost, measure)
-        genes.append(replace(gene, values=gene.values[::-1]) if falls else gene)
-    return replace(space, genes=tuple(genes))
-
-
-def solved_gene(space: Space) -> Gene | None:
-    """The gene that is solved for the budget once the others are drawn: the width with the most values."""
-    ordered = [gene for gene in space.genes if gene.ordered]
-    widths = [gene for gene in ordered if gene.name.startswith("width")]
-    return max(widths or ordered, key=lambda gene: len(gene.values), default=None)
-
-
 def draws(space: Space, budget: Budget, rng: random.Random) -> Iterator[Candidate]:
     """Endless genomes within `budget` and the space's own limits, repeats included; raises BudgetError.
 
-    Of a space of several families one that can keep the budget is drawn first, uniformly. Genes that are words are
-    drawn uniformly. The others follow in random order, each uniformly (or log-uniformly)
-    from the values with which the budget can still be met by the rest; the solved gene comes last. The exact cost
-    decides in the end, so nothing outside the budget is ever returned.
+    The solver of the space says which genes are solved for: the width and depths, as many as can be looked at together.
+    The others are drawn uniformly among those of their settings for which a solution exists, then one of the solutions
+    is drawn uniformly; in the logarithm, where the space says `log`. Of a space of several families one that can keep
+    the budget is drawn first, uniformly. The exact cost decides in the end, so nothing outside the budget is returned.
     """
     limits = combined(budget, space.limits)
     if space.families:
         yield from _draws_of_families(space, limits, rng)
-    spaces = [from_cheap_to_dear(space, limit.measure) for limit in limits.limits]
-    while True:
-        attempts = (_draw(space, limits, spaces, rng) for _ in range(ATTEMPTS))
-        found = next((found for found in attempts if found is not None), None)
-        if found is None:
+    solver, generator = solver_of(space, limits.limits), np.random.default_rng(rng.getrandbits(64))
+    missed, rows, met = 0, 16, False
+    known: dict[tuple[Value, ...], Candidate | None] = {}  # where few genomes keep the budget they come again and again
+    while met or missed * solver.costed < PATIENCE:
+        for values in _solved(solver, rows, generator):
+            found = None
+            if values is not None:
+                key = tuple(values.values())
+                found = known[key] if key in known else known.setdefault(key, candidate(space, values))
+            if found is not None and limits.allows(found.cost):
+                missed, met = 0, True
+                yield found
+            else:
+                missed += 1
+        rows = min(2 * rows, 1024)
+        if missed * solver.costed >= PATIENCE and _may_keep(space, limits):
+            whole = everything(solver)
+            if whole is not None:
+                yield from _repeated(space, limits, whole, generator)
+    raise BudgetError(out_of_reach(space, limits))
+
+
+def sample(space: Space, budget: Budget, n: int, seed: int) -> list[Candidate]:
+    """`n` distinct genomes within budget, fewer where no more turn up; raises BudgetError."""
+    return list(sampled(space, budget, n, seed).candidates)
+
+
+def sampled(space: Space, budget: Budget, n: int, seed: int) -> Sample:
+    """As `sample`, and whether these are all there are: found by going through the space, unless it is too large."""
+    distinct: dict[str, Candidate] = {}
+    stale, rest = 0, None
+    for found in draws(space, budget, random.Random(seed)):
+        stale = stale + 1 if found.genome.id in distinct else 0
+        distinct.setdefault(found.genome.id, found)
+        if len(distinct) == n:
+            return Sample(tuple(distinct.values()), False)
+        if stale == STALE[0] and rest is None:
+            rest = _others(space, combined(budget, space.limits), np.random.default_rng(seed))
+        if rest is not None or stale == STALE[1]:
             break
-        yield found
-    few = _all_within(space, limits)
-    if not few:
+    for found in rest or ():
+        distinct.setdefault(found.genome.id, found)
+        if len(distinct) > n:
+            break
+    return Sample(tuple(distinct.values())[:n], rest is not None and len(distinct) <= n)
+
+
+def everything(solver: Solver) -> tuple[list[dict[str, Value]], Array] | None:
+    """Every setting that keeps the limits and the probability that it is drawn, or None of a space too large."""
+    rows = count(solver.free)
+    if rows * solver.costed > WHOLE:
+        return None
+    some = _rows(solver)
+    settings: list[dict[str, Value]] = []
+    chances: list[float] = []
+    for start in range(0, rows, some):
+        free = numbers_at(solver.free, np.arange(start, min(start + some, rows)))
+        solutions = solver.solutions(free)
+        for row in np.flatnonzero((solutions.last >= solutions.first).any(1)):
+            own = math.prod(weights(gene)[number] for gene, number in zip(solver.free, free[row], strict=True))
+            for tried, last, share in solutions.of_row(row):
+                settings.append(solver.values(free[row], tried, last))
+                chances.append(own * share)
+    total = np.array(chances)
+    return settings, total / total.sum()
+
+
+def _solved(solver: Solver, rows: int, rng: np.random.Generator) -> Iterator[dict[str, Value] | None]:
+    """Random settings of the free genes, each with one of its solutions, or None where there is none."""
+    free = drawn_numbers(solver.free, min(rows, _rows(solver)), rng)
+    solutions = solver.solutions(free)
+    for row, found in enumerate(solutions.drawn(rng)):
+        yield None if found is None else solver.values(free[row], *found)
+
+
+def _rows(solver: Solver) -> int:
+    """How many settings of the free genes are solved together."""
+    return max(1, BATCH // max(solver.costed, count(solver.tried)))
+
+
+def _repeated(
+    space: Space, limits: Budget, known: tuple[list[dict[str, Value]], Array], rng: np.random.Generator
+) -> Iterator[Candidate]:
+    """Endless draws from settings whose probabilities are known; raises BudgetError where there are none."""
+    settings, chances = known
+    if not settings:
         raise BudgetError(out_of_reach(space, limits))
     while True:
-        yield rng.choice(few)
+        found = candidate(space, settings[int(rng.choice(len(settings), p=chances))])
+        if found is not None:
+            yield found
+
+
+def _others(space: Space, limits: Budget, rng: np.random.Generator) -> Iterator[Candidate] | None:
+    """Every genome within the limits in a random order, the likely ones early; None of a space too large."""
+    families = [(name, inner) for name, inner in space.families.items() if _may_keep(inner, limits)]
+    parts = [(name, inner, everything(solver_of(inner, limits.limits))) for name, inner in families or [("", space)]]
+    if any(known is None for _, _, known in parts):
+        return None
+    return _in_order(parts, limits, rng)  # type: ignore[arg-type]  # none of them is None
+
+
+def _in_order(
+    parts: list[tuple[str, Space, tuple[list[dict[str, Value]], Array]]], limits: Budget, rng: np.random.Generator
+) -> Iterator[Candidate]:
+    for name, space, (settings, chances) in parts:
+        for place in rng.choice(len(settings), size=len(settings), replace=False, p=chances) if settings else ():
+            found = candidate(space, settings[place])
+            if found is not None and limits.allows(found.cost):
+                yield lifted(name, found) if name else found
 
 
 def _draws_of_families(space: Space, limits: Budget, rng: random.Random) -> Iterator[Candidate]:
@@ -100,7 +191,7 @@ def _draws_of_families(space: Space, limits: Budget, rng: random.Random) -> Iter
 
 
 def _may_keep(space: Space, limits: Budget) -> bool:
-    ranges = [(limit, reachable(space, limit.measure)) for limit in limits.limits]
+    ranges = [(limit, reachable(space, limit)) for limit in limits.limits]
     return all(low <= limit.high and high >= limit.low for limit, (low, high) in ranges)
 
 
@@ -109,144 +200,48 @@ def lifted(name: str, found: Candidate) -> Candidate:
     return replace(found, values=of_family(name, found.values))
 
 
-def sample(space: Space, budget: Budget, n: int, seed: int) -> list[Candidate]:
-    """`n` distinct genomes within budget, fewer where no more turn up; raises BudgetError."""
-    distinct: dict[str, Candidate] = {}
-    for found in islice(draws(space, budget, random.Random(seed)), 20 * n + 100):
-        distinct.setdefault(found.genome.id, found)
-        if len(distinct) == n:
-            break
-    return list(distinct.values())
-
-
 def fit(space: Space, values: Values, budget: Budget) -> Candidate | None:
     """The genome nearest to these values that keeps the budget, or None.
 
-    Moves the solved gene alone where that is enough, then the others one after another to their cheapest (or, under a
-    band, dearest) value until one of them can be solved for the budget.
+    Moves the solved genes alone where that is enough, as little as can be; then the others too, one after another to
+    their value at the end of the space that the budget asks for, until there is a solution. Words are kept.
     """
     limits = combined(budget, space.limits)
     if space.families:
         inner, held = family_of(space, values)
         found = fit(inner, held, limits)
         return found and lifted(inner.name, found)
-    fitted = dict(values)
-    first = candidate(space, fitted)
+    first = candidate(space, values)
     if first is None or limits.allows(first.cost):
         return first
     broken = next(limit for limit in limits.limits if not limit.allows(first.cost))
-    shrink = getattr(first.cost, broken.measure) > broken.high
-    space = from_cheap_to_dear(space, broken.measure)
-    solved = solved_gene(space)
-    genes = sorted((gene for gene in space.genes if gene.ordered), key=lambda gene: gene is not solved)
-    for gene in genes:
-        options = gene.values[: gene.values.index(fitted[gene.name])]
-        if not shrink:
-            options = gene.values[gene.values.index(fitted[gene.name]) + 1 :]
-        for value in reversed(options) if shrink else options:
-            moved = candidate(space, {**fitted, gene.name: value})
-            if moved is not None and limits.allows(moved.cost):
-                return moved
-        if options:
-            fitted[gene.name] = options[0] if shrink else options[-1]
+    ends = ends_of(space, replace(broken, low=0, high=math.inf))
+    end = ends[0] if broken.of(first.cost) > broken.high else ends[1]
+    solver, fitted = solver_of(space, limits.limits), dict(values)
+    for gene in (None, *(gene for gene in solver.free if gene.ordered)):
+        if gene is not None:
+            fitted[gene.name] = end.values[gene.name]
+        found = _nearest(solver, fitted, values)
+        if found is not None and limits.allows(found.cost):
+            return found
     return None
 
 
-def reachable(space: Space, measure: str) -> tuple[int, int]:
-    """The least and the greatest `measure` at the corners of the space: its cheapest and its dearest genes."""
-    if space.families:
-        ends = [end for inner in space.families.values() for end in reachable(inner, measure)]
-        return min(ends), max(ends)
-    space = from_cheap_to_dear(space, measure)
-    free = [gene for gene in space.genes if not gene.ordered]
-    ends = []
-    for setting in islice(product(*(gene.values for gene in free)), CORNERS):
-        fixed = {gene.name: value for gene, value in zip(free, setting, strict=True)}
-        for end in (0, -1):
-            corner = candidate(space, {gene.name: gene.values[end] for gene in space.genes if gene.ordered} | fixed)
-            if corner is not None:
-                ends.append(getattr(corner.cost, measure))
-    if not ends:
-        cheapest = {gene.name: gene.values[0] for gene in space.genes}
-        cost_of(genome_of(space, cheapest), space.input, space.classes)  # raises, with the reason
-        raise GenomeError(f"space {space.name}: no network can be built at its corners")
-    return min(ends), max(ends)
-
-
-def out_of_reach(space: Space, limits: Budget) -> str:
-    """What a person should know when nothing meets the budget."""
-    size = "x".join(str(side) for side in space.input)
-    ranges = []
-    for limit in limits.limits:
-        low, high = reachable(space, limit.measure)
-        unit = UNITS[limit.measure]
-        ranges.append(f"{si(low, unit)} to {si(high, unit)}")
-    return (
-        f"budget {limits}: no genome of space {space.name} was found within it; the space reaches "
-        f"{' and '.join(ranges)} (at {size}, {space.classes} classes)"
-    )
-
-
-def _all_within(space: Space, limits: Budget) -> list[Candidate]:
-    """Every genome within the limits, of a space that is small enough to be gone through; else none."""
-    if space.size > SMALL:
-        return []
-    names = [gene.name for gene in space.genes]
-    settings = product(*(gene.values for gene in space.genes))
-    found = (candidate(space, dict(zip(names, setting, strict=True))) for setting in settings)
-    return [item for item in found if item is not None and limits.allows(item.cost)]
-
-
-def _draw(space: Space, limits: Budget, spaces: Sequence[Space], rng: random.Random) -> Candidate | None:
-    """One draw, or None where it leads out of the budget; `spaces` are ordered by each limit's measure."""
-    values: dict[str, Value] = {gene.name: rng.choice(gene.values) for gene in space.genes if not gene.ordered}
-    ordered = [gene for gene in space.genes if gene.ordered]
-    solved = solved_gene(space)
-    rng.shuffle(ordered)
-    for gene in sorted(ordered, key=lambda gene: gene is solved):
-        windows = [_window(by, limit, gene.name, values) for by, limit in zip(spaces, limits.limits, strict=True)]
-        options = [value for value in gene.values if all(value in window for window in windows)]
-        if not options:
-            return None
-        values[gene.name] = _choose(options, gene.log, rng)
-    found = candidate(space, values)
-    return found if found is not None and limits.allows(found.cost) else None
-
-
-def _window(space: Space, limit: Limit, name: str, drawn: Values) -> tuple[Value, ...]:
-    """The values of a gene from which `limit` can still be kept, by the cheapest and by the dearest of the rest.
-
-    Found by bisection, since the limit's measure rises along the values of every numeric gene of `space`.
-    """
-    (gene,) = (gene for gene in space.genes if gene.name == name)
-    cheap = {gene.name: gene.values[0] for gene in space.genes if gene.ordered} | dict(drawn)
-    dear = {gene.name: gene.values[-1] for gene in space.genes if gene.ordered} | dict(drawn)
-
-    def within(value: Value) -> bool:
-        found = candidate(space, {**cheap, name: value})
-        return found is not None and getattr(found.cost, limit.measure) <= limit.high
-
-    def short(value: Value) -> bool:
-        found = candidate(space, {**dear, name: value})
-        return found is None or getattr(found.cost, limit.measure) < limit.low
-
-    end = _count(len(gene.values), lambda index: within(gene.values[index]))
-    start = _count(len(gene.values), lambda index: short(gene.values[index])) if limit.low else 0
-    return gene.values[start:end]
-
-
-def _count(size: int, holds: Callable[[int], bool]) -> int:
-    """How many leading indices `holds` is true for, given that it never turns true again."""
-    low, high = 0, size
-    while low < high:
-        middle = (low + high) // 2
-        if holds(middle):
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-def _choose(values: Sequence[Value], log: bool, rng: random.Random) -> Value:
-    # Values of a range lie a constant step apart: a weight of 1 / value makes them uniform in the logarithm.
-    return rng.choices(values, [1 / float(value) for value in values])[0] if log else rng.choice(values)
+def _nearest(solver: Solver, fitted: Values, values: Values) -> Candidate | None:
+    """The solution of the free genes' values in `fitted` that is nearest to `values`, each gene's range being 1."""
+    free = [gene.values.index(fitted[gene.name]) for gene in solver.free]
+    solutions = solver.solutions(np.array([free], int).reshape(1, len(free)))
+    first, last = solutions.first[0], solutions.last[0]
+    if not (last >= first).any():
+        return None
+    away = np.zeros(len(first))
+    for gene, numbers in zip(solver.tried, grid(solver.tried), strict=True):
+        away += np.abs(numbers - gene.values.index(values[gene.name])) / (len(gene.values) - 1)
+    numbers = np.zeros(len(first), int)
+    if solver.summed:
+        gene = solver.summed[-1]
+        wanted = gene.values.index(values[gene.name])
+        numbers = np.clip(wanted, first, np.maximum(first, last))
+        away += np.abs(numbers - wanted) / (len(gene.values) - 1)
+    tried = int(np.where(last >= first, away, np.inf).argmin())
+    return candidate(solver.space, solver.values(free, tried, int(numbers[tried])))

@@ -34,6 +34,11 @@ class Gene:
         return all(isinstance(value, (int, float)) for value in self.values)
 
     @property
+    def role(self) -> str:
+        """What the gene stands for, such as `width`, without the section and the stage in its name."""
+        return self.name.removeprefix("stages.").split(".")[0]
+
+    @property
     def step(self) -> int | None:
         """The distance between neighbours, where it is the same whole number throughout."""
         if not all(isinstance(value, int) for value in self.values):
@@ -92,6 +97,9 @@ class Space:
     source: Mapping[str, Any]
     rule: Slots | None = None
     families: Mapping[str, Space] = field(default_factory=dict)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.genes))
 
     @property
     def size(self) -> int:

@@ -37,7 +37,7 @@ def costs(space: Space, table: Mapping[str, Any], figures: Sequence[str] = FIGUR
 def table_costs(costing: Costing, columns: Mapping[str, Array], size: int, figures: int) -> Array:
     """The costs (figures x rows) of columns as `read_table` gives them."""
     out = np.empty((figures, size))
-    costing.run(columns, None, out)
+    costing.run(columns, out)
     return out
 
 
