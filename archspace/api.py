@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from archspace.costs import Cost, cost_of
 from archspace.genome import Genome, Shape
 from archspace.lookup import TARGET, Found, find_genome, run_folder
-from archspace.space.budget import Budget, parse_budget
+from archspace.space.budget import BATCH, Budget, Conditions, Latency, parse_budget
 from archspace.space.file import load_space
 from archspace.space.sampler import Candidate
 from archspace.space.sampler import sample as _sample
 from archspace.space.space import Space
+from archspace.space.table import FIGURES
+from archspace.space.table import costs as _costs
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from archspace.network import Network
     from archspace.outcome import Outcome
     from archspace.records.record import RunRecord
@@ -24,7 +28,7 @@ if TYPE_CHECKING:
     from archspace.searching.searcher import Searcher
     from archspace.training.recipe import Recipe
 
-__all__ = ["build", "cost", "load_genome", "load_space", "open_run", "resume", "sample", "search"]
+__all__ = ["build", "cost", "costs", "load_genome", "load_space", "open_run", "resume", "sample", "search"]
 
 Progress = Callable[["Searcher"], None]
 
@@ -60,9 +64,26 @@ def build(genome: Genome | str, input: Shape | None = None, classes: int | None 
     return build_blueprint(blueprint, torch.Generator().manual_seed(seed))
 
 
-def sample(space: Space | str | Path, budget: Budget | str | Iterable[str], n: int, seed: int = 0) -> list[Candidate]:
-    """`n` distinct genomes of a space within a budget, each with its cost at the space's target; raises UserError."""
-    return _sample(_space(space), _budget(budget), n, seed)
+def sample(
+    space: Space | str | Path,
+    budget: Budget | str | Iterable[str],
+    n: int,
+    seed: int = 0,
+    *,
+    batch: int = BATCH,
+    calibration: str | Path | None = None,
+) -> list[Candidate]:
+    """`n` distinct genomes of a space within a budget, fewer where there are no more; raises UserError.
+
+    Each with its cost at the space's target. A budget in bytes holds for a training step of `batch` images, one in
+    seconds for the latency that `calibration` predicts, this device's own if None.
+    """
+    return _sample(_space(space), budget_of(budget, batch, calibration), n, seed)
+
+
+def costs(space: Space | str | Path, table: Mapping[str, Any], figures: Sequence[str] = FIGURES) -> pd.DataFrame:
+    """What many genomes cost at once: one for each row of `table`, whose columns are genes; see space.table."""
+    return _costs(_space(space), table, figures)
 
 
 def search(
@@ -79,25 +100,28 @@ def search(
     concurrency: int | None = None,
     gpus_per_trial: float | None = None,
     recipe: Recipe | None = None,
+    calibration: str | Path | None = None,
     address: str | None = None,
     executor: Executor = "ray",
     progress: Progress | None = None,
+    told: Callable[[str], None] | None = None,
 ) -> Outcome:
     """Search a space within a budget: the front, the winner's source and the report, all in the run's folder.
 
-    What is None fits the machine. `enqueue` names genomes to try first. `progress` is called with the searcher at
-    every epoch. Raises UserError before anything is written, RunFailed where the winner's export cannot be proven.
+    What is None fits the machine. `enqueue` names genomes to try first. A budget in seconds holds for the latency that
+    `calibration` predicts, this device's own if None. `progress` is called with the searcher at
+    every epoch, `told` with words on what follows the trials. Raises UserError before anything is written, RunFailed where the winner's export cannot be proven.
     """
     from archspace.outcome import finish
     from archspace.searching.run import Request, start
     from archspace.training.recipe import Recipe
 
-    folder = runs_folder(runs)
+    folder, recipe = runs_folder(runs), recipe or Recipe()
     request = Request(
         space=_space(space),
-        budget=_budget(budget),
+        budget=budget_of(budget, recipe.batch, calibration),
         task=task,
-        recipe=recipe or Recipe(),
+        recipe=recipe,
         trials=trials,
         seconds=seconds,
         name=name,
@@ -108,7 +132,7 @@ def search(
         gpus_per_trial=gpus_per_trial,
     )
     ended = start(request, progress or _silent, executor, address)
-    return finish(ended.folder, ended.interrupted)
+    return finish(ended.folder, ended.interrupted, told)
 
 
 def resume(
@@ -120,6 +144,7 @@ def resume(
     address: str | None = None,
     executor: Executor = "ray",
     progress: Progress | None = None,
+    told: Callable[[str], None] | None = None,
 ) -> Outcome:
     """Go on with a run after a stop or a crash, or extend it by `more_trials`; raises UserError and RunFailed."""
     from archspace.outcome import finish
@@ -128,7 +153,7 @@ def resume(
     ended = resume_run(
         run_folder(name, runs_folder(runs)), progress or _silent, more_trials, seconds, executor, address
     )
-    return finish(ended.folder, ended.interrupted)
+    return finish(ended.folder, ended.interrupted, told)
 
 
 def open_run(name: str, runs: str | Path | None = None) -> RunRecord:
@@ -142,10 +167,19 @@ def _space(space: Space | str | Path) -> Space:
     return space if isinstance(space, Space) else load_space(space)
 
 
-def _budget(budget: Budget | str | Iterable[str]) -> Budget:
+def budget_of(
+    budget: Budget | str | Iterable[str], batch: int = BATCH, calibration: str | Path | None = None
+) -> Budget:
+    """The budget that is spelled; raises BudgetError, and UserError where a latency is limited and none known."""
     if isinstance(budget, Budget):
         return budget
-    return parse_budget([budget] if isinstance(budget, str) else budget)
+
+    def latency() -> Latency:
+        from archspace.calibrate import known_latency
+
+        return known_latency(calibration)
+
+    return parse_budget([budget] if isinstance(budget, str) else budget, Conditions(batch, latency))
 
 
 def _named(genome: str | Genome, runs: Path) -> tuple[str, Genome]:

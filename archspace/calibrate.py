@@ -6,14 +6,16 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 
 from archspace.errors import BudgetError, GenomeError, RunFailed, UserError
 from archspace.genome import Shape
-from archspace.measure.calibration import LatencyModel, Point, fit_model
+from archspace.measure.calibration import LatencyModel, Point, find_model, fit_model, load_model
 from archspace.measure.latency import NOISE, Setting, Timing, TooNoisy
 from archspace.seeds import derive
-from archspace.space.budget import Budget, Limit
-from archspace.space.sampler import Candidate, reachable, sample
+from archspace.space.budget import Budget, Latency, Limit
+from archspace.space.reach import reachable
+from archspace.space.sampler import Candidate, sample
 from archspace.space.space import Space
 from archspace.units import si
 
@@ -161,3 +163,20 @@ def _time(item: Chosen, setting: Setting, noise: float) -> Timing:
     blueprint = draw(item.candidate.genome, costs.input, costs.classes)
     network = build(blueprint, torch.Generator().manual_seed(SEED))
     return measure_latency(network, costs.input, setting, noise)
+
+
+def known_latency(file: str | Path | None = None) -> Latency:
+    """What predicts latency: the calibration in a file, or this device's at the usual setting; raises UserError."""
+    model = load_model(Path(file)) if file else find_model(Setting())
+    setting = model.setting
+    return Latency(
+        a=model.a,
+        b=model.b,
+        c=model.c,
+        device=setting.device,
+        threads=setting.threads,
+        batch=setting.batch,
+        dtype=setting.dtype,
+        layout=setting.layout,
+        machine=model.machine,
+    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from archspace.blueprint import Blueprint, Run, StagePlan, draw
 from archspace.errors import GenomeError
-from archspace.featuremap import STATE, FeatureMap
+from archspace.featuremap import FLOAT, FeatureMap, larger
 from archspace.genome import Genome, Shape
 from archspace.plan import Planned
 from archspace.unknown import possibly
@@ -19,9 +19,6 @@ MEASURES = ("params", "macs", "flops", "acts")
 
 BACKWARD = 2
 """Flops of a backward pass in those of a forward pass: gradients of the layers' inputs and of their weights."""
-HELD, RECOMPUTED = 3, 2
-"""Maps that the backward pass holds between blocks beside what is saved: the gradients of a map that come from a branch
-and from its shortcut, and their sum. Where concatenations are recomputed, these too, normalised and rectified."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +27,8 @@ class StageCost:
 
     `name` is `stem`, `stage2`, `stage2.entry` (pooling, a transition or a projection before the blocks), `stage4.exit`
     or `head`; `block` is the family's or the part's name. The first of the row's `depth` blocks sees `sees` channels,
-    each further one `sees_more` more. `held` tells how many maps like `output` the backward pass holds where it enters
-    the row, beside what is saved.
+    each further one `sees_more` more. `held` are the most bytes that training holds within the row beside what is
+    saved: maps and gradients on their way, of one image.
     """
 
     name: str
@@ -86,7 +83,7 @@ def cost(blueprint: Blueprint) -> Cost:
         with _at(f"stage {number}"):
             x = _add_stage(rows, f"stage{number}", stage, x)
     with _at("head"):
-        end = blueprint.head.bind(num_classes=blueprint.classes).cost(x)
+        end = blueprint.head.bind(num_classes=blueprint.classes).cost(x.begun())
     rows.append(_row("head", blueprint.head.part.module.__name__, x, end))
     return Cost(
         input=blueprint.input,
@@ -127,22 +124,20 @@ def _at(place: str) -> Iterator[None]:
 
 def _add_stage(rows: list[StageCost], name: str, stage: StagePlan, x: FeatureMap) -> FeatureMap:
     """The map behind a stage; its rows are added: what comes before its blocks, the blocks, what comes after."""
-    x = _add_piece(rows, f"{name}.entry", stage.entry, x)
-    before = x
+    before = x = _add_piece(rows, f"{name}.entry", stage.entry, x).begun()
     grown = 0
     for run in stage.runs:
         x, grown = _after_run(run, x)
-    held = HELD + RECOMPUTED * x.listed
     if stage.container is not None:
         x = stage.container.cost(x)
-    rows.append(_row(name, stage.block, before, x, stage.depth, grown, held))
+    rows.append(_row(name, stage.block, before, x, stage.depth, grown))
     return _add_piece(rows, f"{name}.exit", stage.exit, x)
 
 
 def _add_piece(rows: list[StageCost], name: str, piece: Planned | None, x: FeatureMap) -> FeatureMap:
     if piece is None:
         return x
-    after = piece.cost(x)
+    after = piece.cost(x.begun())
     rows.append(_row(name, piece.part.module.__name__, x, after))
     return after
 
@@ -152,7 +147,7 @@ def _after_run(run: Run, x: FeatureMap) -> tuple[FeatureMap, int]:
     first = run.block(0).cost(x)
     if not possibly(run.count > 1):
         return first, 0
-    apart = int(first[STATE] != x[STATE])  # the first block finds its input kept, or not, unlike the others
+    apart = int(first.state != x.state)  # the first block finds its input kept, or not, unlike the others
     if apart:
         x, first = first, run.block(1).cost(first)
     if not run.symbol:
@@ -161,15 +156,7 @@ def _after_run(run: Run, x: FeatureMap) -> tuple[FeatureMap, int]:
     return x.series(first, second, run.count - apart), second.channels - first.channels
 
 
-def _row(
-    name: str,
-    block: str,
-    before: FeatureMap,
-    after: FeatureMap,
-    depth: int = 1,
-    sees_more: int = 0,
-    held: int = HELD,
-) -> StageCost:
+def _row(name: str, block: str, before: FeatureMap, after: FeatureMap, depth: int = 1, sees_more: int = 0) -> StageCost:
     return StageCost(
         name,
         block,
@@ -182,5 +169,5 @@ def _row(
         after.flops - before.flops,
         after.acts - before.acts,
         after.saved - before.saved,
-        held,
+        larger(after.held, 2 * FLOAT * after.elements),  # an activation's two gradients, unless paths join
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from archspace.costs import Cost
-from archspace.featuremap import FLOAT, larger
+from archspace.featuremap import FLOAT
 from archspace.genome import Shape
+from archspace.unknown import larger
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ def training_memory(cost: Cost, batch: int, device: str = "cpu") -> int:
     Measured in float32 on a CPU. In bfloat16 autocast, autograd saves half as much (but as much for the places of
     maxima in max pooling, 8 bytes each) and a copy of the weights in 2 bytes each: seen on a CPU.
     """
-    return 2 * FLOAT * cost.params + larger(_backward(cost, batch), _update(cost, batch, device))
+    held: int = larger(_backward(cost, batch), _update(cost, batch, device))
+    return 2 * FLOAT * cost.params + held
 
 
 def _backward(cost: Cost, batch: int) -> int:
@@ -48,7 +50,7 @@ def _backward(cost: Cost, batch: int) -> int:
     """
     most, saved, done = 0, batch * cost.saved, 0
     for row in reversed(cost.stages):
-        most = larger(most, saved + done + row.held * _bytes(row.output, batch))
+        most = larger(most, saved + done + batch * row.held)
         saved -= batch * row.saved
         done += FLOAT * row.params
     return most

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
 
 from archspace.analysis.front import front, hypervolume, winner
 from archspace.costs import Cost, cost
 from archspace.errors import UserError
+from archspace.measure.finalists import read_finalists
 from archspace.records.record import RunRecord
 from archspace.records.view import read_run
 
@@ -60,15 +64,42 @@ def read_outcome(folder: Path, interrupted: bool = False) -> Outcome:
     )
 
 
-def finish(folder: Path, interrupted: bool = False) -> Outcome:
-    """Write the report, then the winner's proven source, and give the result; raises RunFailed if a proof fails."""
+def finish(folder: Path, interrupted: bool = False, tell: Callable[[str], None] | None = None) -> Outcome:
+    """Write the report, then the winner's proven source, and give the result; raises RunFailed if a proof fails.
+
+    Where the budget limits latency, that of the front is measured first; `tell` hears of it.
+    """
     from archspace.report.page import write_report
 
     outcome = read_outcome(folder, interrupted)
+    if not interrupted:
+        _measure_front(outcome, tell or _silent)
     write_report(outcome.record, folder / REPORT)
     if outcome.winner is not None:
         export_trial(outcome.record, outcome.winner, "python", folder / SOURCE)
     return read_outcome(folder, interrupted)
+
+
+def _measure_front(outcome: Outcome, tell: Callable[[str], None]) -> None:
+    """Put the predicted latency of a front to the test."""
+    from archspace.genomefile import genome_from_data
+    from archspace.measure.finalists import measure_finalists
+    from archspace.measure.latency import Setting
+
+    config, law = outcome.record.config, outcome.record.config.latency
+    if law is None or outcome.front.empty:
+        return
+    genomes = {str(row["id"]): genome_from_data(json.loads(str(row["genome"]))) for _, row in outcome.front.iterrows()}
+    setting = TypeAdapter(Setting).validate_python(
+        {name: getattr(law, name) for name in ("device", "threads", "batch", "dtype", "layout")}
+    )
+    measure_finalists(
+        genomes, config.target_input, config.target_classes, setting, law.machine, outcome.record.path, tell
+    )
+
+
+def _silent(message: str) -> None:
+    """Nobody listens."""
 
 
 def export_trial(record: RunRecord, trial: pd.Series, form: str, path: Path) -> Exported:
@@ -111,10 +142,10 @@ def summary(outcome: Outcome) -> dict[str, Any]:
         "trials": len(trials),
         "complete": int((trials["state"] == "complete").sum()),
         "failed": int((trials["state"] == "failed").sum()),
-        "front": [_figures(trial, ("flops", "params")) for _, trial in outcome.front.iterrows()],
+        "front": [_figures(outcome, trial, ("flops", "params")) for _, trial in outcome.front.iterrows()],
         "winner": None
         if best is None or trained is None
-        else _figures(best, ("params", "macs", "flops"))
+        else _figures(outcome, best, ("params", "macs", "flops"))
         | {
             "trained": {"input": list(trained.input), "classes": trained.classes}
             | {figure: getattr(trained, figure) for figure in FIGURES}
@@ -125,8 +156,11 @@ def summary(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _figures(trial: pd.Series, figures: tuple[str, ...]) -> dict[str, Any]:
-    return {"id": str(trial["id"]), "error": float(trial["error"])} | {name: int(trial[name]) for name in figures}
+def _figures(outcome: Outcome, trial: pd.Series, figures: tuple[str, ...]) -> dict[str, Any]:
+    told = {"id": str(trial["id"]), "error": float(trial["error"])} | {name: int(trial[name]) for name in figures}
+    told |= {name: float(trial[name]) for name in ("training_memory", "latency") if name in trial}
+    measured = read_finalists(outcome.record.path).get(told["id"])
+    return told | ({"latency_measured": asdict(measured)} if measured else {})
 
 
 def _cost_at_task(record: RunRecord, genome: str) -> Cost:

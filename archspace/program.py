@@ -44,8 +44,9 @@ class Program:
     """Outputs as sums of products of nodes: `factors` (outputs x products), and how to make each product.
 
     A product is an earlier one (or none: -1) times a node (of which there is none, -1, in the product that is 1).
-    Sums are taken in float64, which is exact below 2^53: where `sure` is false rows are looked at, and summed as
-    Python's own whole numbers before they are rounded where they reach beyond. `reals` names the node of each output that is no whole number.
+    Sums are taken in float64, which is exact below 2^53. Where it is not `sure` that they stay there they are looked
+    at, and taken in Python's own whole numbers, then rounded, where they do not. `reals` names the node of each output
+    that is no whole number.
     """
 
     nodes: tuple[tuple[int, Node], ...]
@@ -58,7 +59,7 @@ class Program:
     def run(self, columns: Columns, rows: slice | Array, out: Array) -> None:
         """Write the outputs of some rows to those columns of `out` (outputs x all rows); `columns` are the genes."""
         some = max(1024, CACHED // (len(self.products) + len(self.nodes) + 1))
-        table = np.empty((len(self.products), some), self.dtype)
+        table: Array = np.empty((len(self.products), some), self.dtype)
         for part in parts_of(rows, some):
             self._run(columns, part, table[:, : size_of(part)], out)
 
@@ -104,7 +105,6 @@ class Program:
         found = OPERATIONS[node.operation](*operands)
         return found.astype(self.dtype, copy=False) if node.operation in ROUNDED else found
 
-
     def _called(self, node: Node, columns: Columns) -> Array:
         """What a function gives for all rows, once for all programs that read the same columns."""
         key = (node.operation, *map(key_of, node.operands))
@@ -114,7 +114,6 @@ class Program:
             filled = [np.pad(part, ((0, most - len(part)), (0, 0)), constant_values=1) for part in found]
             columns[key] = np.concatenate(filled, axis=1)
         return columns[key]
-
 
     def _call(self, node: Node, columns: Columns, rows: slice) -> Array:
         values: dict[int, Array] = {}
@@ -126,7 +125,7 @@ class Program:
 
 
 def _height(columns: Columns) -> int:
-    return next(column.shape[-1] for column in columns.values())
+    return int(next(column.shape[-1] for column in columns.values()))
 
 
 def size_of(rows: slice | Array) -> int:

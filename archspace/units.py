@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-UNITS = {"params": "params", "macs": "MACs", "flops": "FLOPs", "acts": "acts"}
+UNITS = {
+    "params": "params",
+    "macs": "MACs",
+    "flops": "FLOPs",
+    "acts": "acts",
+    "training_memory": "B",
+    "latency": "s",
+}
 """The printed unit of each measure."""
 
 PREFIXES = ("", "k", "M", "G", "T", "P", "E")
+FRACTIONS = ("m", "u", "n")
 
 
 def si(value: float, unit: str) -> str:
-    """`value` in three significant digits: 4.26 GFLOPs, 25.0 Mparams; whole numbers below 1000 as they are."""
+    """`value` in three significant digits: 4.26 GFLOPs, 25.0 Mparams, 4.30 ms; whole numbers below 1000 as they are."""
     if abs(value) < 1000 and value == int(value):
         return f"{int(value)} {unit}"
-    texts = [_three_digits(value / 1000**power) for power in range(len(PREFIXES))]
-    power = next((power for power, text in enumerate(texts) if abs(float(text)) < 1000), len(PREFIXES) - 1)
-    return f"{texts[power]} {PREFIXES[power]}{unit}"
+    powers = range(len(PREFIXES)) if abs(value) >= 1 else range(-len(FRACTIONS), 1)
+    texts = {power: _three_digits(value / 1000.0**power) for power in powers}
+    power = next((power for power, text in texts.items() if abs(float(text)) < 1000), powers[-1])
+    return f"{texts[power]} {PREFIXES[power] if power >= 0 else FRACTIONS[-power - 1]}{unit}"
 
 
 def percent(fraction: float) -> str:

@@ -86,7 +86,10 @@ class Condition:
 
     def __bool__(self) -> bool:
         known = self._known()
-        return self.holds == (self.operand.trace.ask(self.about, self.operand) if known is None else known)  # type: ignore[union-attr]
+        if known is None:
+            assert isinstance(self.operand, (Whole, Real)), "what is known needs no question"
+            known = self.operand.trace.ask(self.about, self.operand)
+        return self.holds == known
 
     def __radd__(self, other: int) -> int:
         return other + bool(self)

@@ -14,9 +14,11 @@ import torch
 from end_to_end import Caller
 from torch import Tensor, nn
 
+from archspace.blueprint import draw
 from archspace.calibrate import GREATEST, LEAST, PARTS, PIXELS, choose_networks
-from archspace.costs import cost
+from archspace.costs import cost, cost_of
 from archspace.errors import RunFailed, UserError
+from archspace.genomefile import load_genome
 from archspace.measure.calibration import LatencyModel, Point, find_model, fit_model, model_path, save_model
 from archspace.measure.latency import (
     ATTEMPTS,
@@ -26,8 +28,9 @@ from archspace.measure.latency import (
     TooNoisy,
     device_name,
     measure_latency,
-    time_text,
 )
+from archspace.measure.memory import peak_training_bytes
+from archspace.memory import training_memory
 
 INPUT = (3, 8, 8)
 ANY_NOISE = 1e9
@@ -191,21 +194,6 @@ def test_a_device_that_is_not_there_is_told(device: str, told: str) -> None:
         measure_latency(nn.Identity(), INPUT, Setting(device))
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.0, "0.00 µs"),
-        (1.234e-5, "12.3 µs"),
-        (9.996e-4, "1.00 ms"),
-        (0.0456, "45.6 ms"),
-        (0.9999, "1.00 s"),
-        (99, "99.0 s"),
-    ],
-)
-def test_times_have_three_digits(seconds: float, text: str) -> None:
-    assert time_text(seconds) == text
-
-
 def test_an_exact_law_is_found_again() -> None:
     found = model(exact)
     assert (found.a, found.b, found.c) == pytest.approx(COEFFICIENTS, rel=1e-6)
@@ -356,7 +344,7 @@ def test_networks_spread_over_families_and_cost() -> None:
     assert "overview" not in families
     for part in range(PARTS):
         assert sum(part <= place < part + 1 for place in parts) >= 5
-    assert all(item.candidate.cost == cost_at(item.candidate.genome, shape) for item in chosen)
+    assert all(item.candidate.cost == cost_of(item.candidate.genome, shape, 10) for item in chosen)
 
 
 def test_few_networks_spread_too() -> None:
@@ -365,12 +353,6 @@ def test_few_networks_spread_too() -> None:
     flops = sorted(item.candidate.cost.flops for item in chosen)
     assert flops[-1] > 10 * flops[0]
     assert choose_networks((3, 64, 64), 10, 9) == chosen
-
-
-def cost_at(genome: Any, input: Any) -> Any:
-    from archspace.blueprint import draw
-
-    return cost(draw(genome, input, 10))
 
 
 @pytest.mark.parametrize(
@@ -431,11 +413,14 @@ def test_calibrate_then_profile(call: Caller, cache: Path) -> None:
     data = json.loads(said.out)
     assert data["setting"] == {"device": "cpu", "threads": 1, "batch": 1, "dtype": "fp32", "layout": "contiguous"}
     assert data["throughput"]["median"] == pytest.approx(1 / data["latency"]["median"])
+    assert data["throughput"]["low"] == pytest.approx(1 / data["latency"]["high"])
     assert data["predicted"]["latency"] > 0
     assert not data["predicted"]["covered"]  # smaller than all that was measured
     memory = data["training_memory"]
     assert memory["batch"] == 4
-    assert memory["measured"] > 0 < memory["predicted"]
+    blueprint = draw(load_genome(Path("small.yaml")), (3, 32, 32), 10)
+    assert memory["measured"] == peak_training_bytes(blueprint, 4)  # counted without computing: the same to the byte
+    assert memory["predicted"] == training_memory(cost(blueprint), 4)
     table = call("profile", "small.yaml", *quick, "--training-batch", "4")
     assert table.code == 0
     for word in (

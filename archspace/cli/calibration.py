@@ -73,13 +73,12 @@ def _print_model(model: LatencyModel) -> None:
     """The fit, how far off it is, and for whose networks most."""
     from statistics import median
 
-    from archspace.measure.latency import time_text
-    from archspace.units import shape_text
+    from archspace.units import shape_text, si
 
     where = f"{shape_text(model.input)}, {model.classes} classes"
     click.echo(f"{model.machine}: {model.setting}; {model.n} networks at {where}")
-    terms = f"{time_text(model.b * 1e9)} per GMAC + {time_text(model.c * 1e6)} per Mact"
-    click.echo(f"latency of a batch = {time_text(model.a)} + {terms} (of one image)")
+    terms = f"{si(1e9 * model.b, 's')} per GMAC + {si(1e6 * model.c, 's')} per Mact"
+    click.echo(f"latency of a batch = {si(model.a, 's')} + {terms} (of one image)")
     click.echo(f"error of networks left out of the fit: {error_text(errors_of(model))}")
     rows = [
         (space, str(len(errors)), f"{median(errors):+.0%}", f"{max(map(abs, errors)):.0%}")
@@ -89,7 +88,7 @@ def _print_model(model: LatencyModel) -> None:
 
 
 def _timing_text(timing: Timing) -> str:
-    from archspace.measure.latency import time_text
+    from archspace.units import si
 
     half = (timing.high - timing.low) / timing.median / 2
-    return f"{time_text(timing.median):>8} ± {half:.1%}{refused_text(timing.refused)}"
+    return f"{si(timing.median, 's'):>8} ± {half:.1%}{refused_text(timing.refused)}"

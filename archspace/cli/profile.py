@@ -11,13 +11,13 @@ from archspace.cli.calibration import error_text, errors_of, refused_text, run_c
 from archspace.cli.output import json_option, print_json, print_table, runs_option
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from archspace.blueprint import Blueprint
     from archspace.costs import Cost
     from archspace.lookup import Found
     from archspace.measure.calibration import LatencyModel
-    from archspace.measure.latency import Setting
-
-TIMES = ("median", "low", "high")
+    from archspace.measure.latency import Setting, Timing
 
 
 @click.command()
@@ -131,10 +131,15 @@ def _profiled(
         "input": list(costs.input),
         "classes": costs.classes,
         "latency": dataclasses.asdict(timing),
-        "throughput": {name: setting.batch / getattr(timing, name) for name in TIMES},
+        "throughput": {name: setting.batch / seconds for name, seconds in _slowest_first(timing)},
         "predicted": _predicted(model, costs),
         "training_memory": _training_memory(blueprint, costs, training_batch, setting),
     }
+
+
+def _slowest_first(timing: Timing) -> Iterator[tuple[str, float]]:
+    """The seconds behind each figure of throughput: its lower quartile is that of the slower passes."""
+    yield from (("median", timing.median), ("low", timing.high), ("high", timing.low))
 
 
 def _predicted(model: LatencyModel | None, costs: Cost) -> dict[str, Any] | None:
@@ -151,37 +156,50 @@ def _predicted(model: LatencyModel | None, costs: Cost) -> dict[str, Any] | None
 
 
 def _training_memory(blueprint: Blueprint, costs: Cost, batch: int | None, setting: Setting) -> dict[str, Any]:
+    """Peak bytes of a training step; raises RunFailed where a GPU has fewer."""
+    import torch
+
+    from archspace.errors import RunFailed
     from archspace.measure.memory import peak_training_bytes
     from archspace.memory import training_memory
     from archspace.training.recipe import Recipe
+    from archspace.units import si
 
     batch = batch or Recipe().batch
+    predicted = training_memory(costs, batch, setting.device)
     tell(f"measuring the peak memory of training on {batch} images")
-    measured = peak_training_bytes(blueprint, batch, setting.device)
-    return {"batch": batch, "measured": measured, "predicted": training_memory(costs, batch)}
+    try:
+        # On a CPU tensors are counted, which are as many and as large where nothing is computed: no long wait, no
+        # machine that runs out of memory.
+        measured = peak_training_bytes(blueprint, batch, "meta" if setting.device == "cpu" else setting.device)
+    except torch.OutOfMemoryError:
+        raise RunFailed(
+            f"training on {batch} images takes about {si(predicted, 'B')}, more than {setting.device} has free; take "
+            "a smaller --training-batch"
+        ) from None
+    return {"batch": batch, "measured": measured, "predicted": predicted}
 
 
 def _print(data: dict[str, Any], setting: Setting) -> None:
     """One table, and below it how far its figures go."""
-    from archspace.measure.latency import time_text
     from archspace.units import shape_text, si
 
     times, rates, memory, predicted = (data[key] for key in ("latency", "throughput", "training_memory", "predicted"))
     rows = [
         (
             "latency of a batch",
-            time_text(times["median"]),
-            f"{time_text(times['low'])} to {time_text(times['high'])}",
-            time_text(predicted["latency"]) if predicted else "",
+            si(times["median"], "s"),
+            f"{si(times['low'], 's')} to {si(times['high'], 's')}",
+            si(predicted["latency"], "s") if predicted else "",
         ),
         (
             "throughput",
-            _rate(rates["median"]),
-            f"{_rate(rates['high'])} to {_rate(rates['low'])}",
-            _rate(setting.batch / predicted["latency"]) if predicted else "",
+            si(rates["median"], "images/s"),
+            f"{si(rates['low'], 'images/s')} to {si(rates['high'], 'images/s')}",
+            si(setting.batch / predicted["latency"], "images/s") if predicted else "",
         ),
         (
-            f"peak memory, training on {memory['batch']} images",
+            f"peak of tensors, training on {memory['batch']} images",
             si(memory["measured"], "B"),
             "",
             si(memory["predicted"], "B"),
@@ -189,7 +207,7 @@ def _print(data: dict[str, Any], setting: Setting) -> None:
     ]
     where = f"{shape_text(tuple(data['input']))}, {data['classes']} classes, on {data['machine']}"
     print_table(f"{data['name']} at {where}: {setting}", ("", "measured", "quartiles", "predicted"), rows)
-    click.echo(f"latency: median of {times['n']} values{refused_text(times['refused'])}")
+    click.echo(f"latency: {times['n']} values, {times['share']:.0%} of a core{refused_text(times['refused'])}")
     if predicted is None:
         again = f"`archspace profile --calibrate{setting.options()}`"
         tell(f"latency is not predicted: no calibration of this device yet, {again} makes one")
@@ -208,7 +226,3 @@ def _calibration_line(predicted: dict[str, Any]) -> str:
     line += "" if predicted["covered"] else "; macs or acts of this network are outside their range"
     theirs, ours = predicted["versions"].get("torch"), versions()["torch"]
     return line + ("" if theirs == ours else f"; made with torch {theirs}, this is {ours}")
-
-
-def _rate(images: float) -> str:
-    return f"{images:.{max(0, 3 - len(str(int(images))))}f} images/s"

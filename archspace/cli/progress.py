@@ -72,6 +72,10 @@ class Display:
                 reason = trials[number].result.get("reason", "")
                 self.console.print(f"trial {number:>3}  failed: {reason}", markup=False)
 
+    def tell(self, message: str) -> None:
+        """Say what is done once the trials are over."""
+        self.console.print(message, markup=False)
+
     def _measure(self, searcher: Searcher) -> None:
         import pandas as pd
 

@@ -54,6 +54,7 @@ def show(run_or_genome: str, runs: str | None, as_json: bool) -> None:
     """A run's front and winner, or a genome and its cost."""
     from archspace.api import runs_folder
     from archspace.cli.cost import cost_data
+    from archspace.costs import MEASURES
     from archspace.errors import UserError
     from archspace.genome import canonical_json, genome_data
     from archspace.lookup import find_genome
@@ -79,7 +80,7 @@ def show(run_or_genome: str, runs: str | None, as_json: bool) -> None:
     if as_json:
         print_json(data | {"genome": genome_data(found.genome)})
         return
-    figures = ", ".join(si(data[figure], UNITS[figure]) for figure in UNITS)
+    figures = ", ".join(si(data[figure], UNITS[figure]) for figure in MEASURES)
     click.echo(f"{found.name}: genome {found.genome.id}, {data['layers']} layers")
     click.echo("\n".join(f"  {line}" for line in stage_lines(canonical_json(found.genome))))
     click.echo(f"  {figures} at {shape_text(found.input)}, {found.classes} classes")
@@ -110,6 +111,7 @@ def report(run: str, output: str | None, static: str | None, runs: str | None) -
 
 def print_outcome(outcome: Outcome) -> None:
     """The front as a table, where cost was counted, and where things are."""
+    from archspace.measure.finalists import latency_text, read_finalists
     from archspace.report.describe import short
     from archspace.report.page import headline, where_line
     from archspace.units import UNITS, percent, si
@@ -119,17 +121,22 @@ def print_outcome(outcome: Outcome) -> None:
     click.echo(where_line(record.config))
     if not outcome.front.empty:
         figures = tuple(dict.fromkeys((record.config.measure, "flops", "params")))
+        measured = read_finalists(record.path) if record.config.latency else {}
         rows = [
             (
                 str(trial["name"] or trial["id"]) + (" *" if trial["number"] == outcome.winner["number"] else ""),
                 percent(float(trial["error"])),
-                *(si(int(trial[figure]), UNITS[figure]) for figure in figures),
+                *(si(float(trial[figure]), UNITS[figure]) for figure in figures),
+                *([latency_text(measured.get(str(trial["id"])))] if measured else []),
                 short(str(trial["genome"])),
             )
             for _, trial in outcome.front.iterrows()
             if outcome.winner is not None
         ]
-        print_table("Front (* winner)", ("genome", "val error", *figures, "blocks, depths / widths"), rows, left=(0, 4))
+        columns = ("genome", "val error", *figures, *(["latency measured"] if measured else []))
+        print_table("Front (* winner)", (*columns, "blocks, depths / widths"), rows, left=(0, len(columns)))
+        for reason in dict.fromkeys(finalist.reason for finalist in measured.values() if finalist.reason):
+            click.echo(f"latency not measured: {reason}")
     if outcome.winner is None:
         click.echo(f"`archspace resume {record.name}` goes on with it")
     click.echo(f"hypervolume {outcome.hypervolume:.3f} (error x nats)")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from archspace.cli.output import json_option, print_json, runs_option
-from archspace.cli.space import BUDGET_HELP, space_option
+from archspace.cli.space import BUDGET_HELP, calibration_option, space_option
 
 if TYPE_CHECKING:
     from archspace.outcome import Outcome
@@ -49,6 +49,7 @@ def more_of(_context: click.Context, _parameter: click.Parameter, text: str | No
 @click.option("--concurrency", type=click.IntRange(min=1), help="Trials side by side [one per core, or as GPUs allow].")
 @click.option("--gpus-per-trial", type=click.FloatRange(min=0), help="GPU share of one trial [0.25].")
 @click.option("--address", metavar="ADDRESS", help="Join the Ray cluster there; its workers must see the runs folder.")
+@calibration_option
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the recipe: recipe.epochs=30.")
 @runs_option
 @json_option
@@ -64,6 +65,7 @@ def search(
     concurrency: int | None,
     gpus_per_trial: float | None,
     address: str | None,
+    calibration: str | None,
     settings: tuple[str, ...],
     runs: str | None,
     as_json: bool,
@@ -92,8 +94,10 @@ def search(
             concurrency=concurrency,
             gpus_per_trial=gpus_per_trial,
             recipe=recipe,
+            calibration=calibration,
             address=address,
             progress=display.update,
+            told=display.tell,
         )
     _finish(outcome, as_json)
 
@@ -112,7 +116,13 @@ def resume(run: str, more: int, seconds: float | None, address: str | None, runs
 
     with Display() as display:
         outcome = api.resume(
-            run, more_trials=more, seconds=seconds, runs=runs, address=address, progress=display.update
+            run,
+            more_trials=more,
+            seconds=seconds,
+            runs=runs,
+            address=address,
+            progress=display.update,
+            told=display.tell,
         )
     _finish(outcome, as_json)
 

@@ -6,8 +6,8 @@ import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from archspace.errors import UserError
 from archspace.blueprint import Widths
+from archspace.errors import UserError
 from archspace.export.facts import Facts, docstring
 from archspace.export.imports import Shipped, imports_of, source_of_item
 from archspace.plan import LINE

@@ -160,6 +160,15 @@ def find_model(setting: Setting, folder: Path | None = None) -> LatencyModel:
     return _read(text, path, again)
 
 
+def load_model(path: Path) -> LatencyModel:
+    """The calibration in a file; raises UserError where it cannot be read."""
+    again = "`archspace profile --calibrate`"
+    try:
+        return _read(path.read_text(encoding="utf-8"), path, again)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: this calibration cannot be read ({error}); {again} makes one") from None
+
+
 def _read(text: str, path: Path, again: str) -> LatencyModel:
     try:
         data = json.loads(text)

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from archspace.errors import RunFailed, UserError
 from archspace.genome import Shape
-from archspace.units import percent
+from archspace.units import percent, si
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -124,20 +124,10 @@ def device_name(device: str) -> str:
     return torch.cuda.get_device_name(int(number or 0))
 
 
-def time_text(seconds: float) -> str:
-    """Seconds in three significant digits: 12.3 µs, 45.6 ms, 1.23 s."""
-    value, unit = next(
-        (seconds * 10**power, unit)
-        for power, unit in ((6, "µs"), (3, "ms"), (0, "s"))
-        if seconds * 10**power < 999.5 or unit == "s"
-    )
-    return f"{value:.{max(0, 3 - len(str(int(value))))}f} {unit}"
-
-
 def noise_text(timing: Timing) -> str:
     """How steady a measurement was: its quartiles, and how much of a core it was given."""
-    quartiles = f"quartiles {time_text(timing.low)} and {time_text(timing.high)}"
-    return f"{time_text(timing.median)}, {quartiles}, with {timing.share:.0%} of a core"
+    quartiles = f"quartiles {si(timing.low, 's')} and {si(timing.high, 's')}"
+    return f"{si(timing.median, 's')}, {quartiles}, with {timing.share:.0%} of a core"
 
 
 def _prepared(network: nn.Module, input: Shape, setting: Setting) -> tuple[nn.Module, Tensor]:

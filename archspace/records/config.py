@@ -12,6 +12,7 @@ from ruamel.yaml.error import YAMLError
 
 from archspace.errors import UserError
 from archspace.genome import Shape
+from archspace.space.budget import Latency
 from archspace.training.recipe import Recipe
 
 FORMAT = 1
@@ -34,6 +35,7 @@ class RunConfig(BaseModel):
     `space` is the content of the space's YAML file, so that a resume needs no other file. `budget` is as typed;
     `measure` and `cap` are the cost objective and its upper limit. `trials` and `seconds` are the first start's
     limits. `enqueue` holds genomes as plain data with the names they were asked by.
+    `latency` is what a budget in seconds is predicted by.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -45,7 +47,7 @@ class RunConfig(BaseModel):
     space: dict[str, Any]
     budget: tuple[str, ...]
     measure: str
-    cap: int
+    cap: int | float
     target_input: Shape
     target_classes: int
     task: TaskConfig
@@ -59,6 +61,7 @@ class RunConfig(BaseModel):
     enqueue: tuple[tuple[str, dict[str, Any]], ...] = ()
     versions: dict[str, str]
     machine: str
+    latency: Latency | None = None
 
 
 def write_config(config: RunConfig, path: Path) -> None:

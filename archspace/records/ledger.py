@@ -40,7 +40,7 @@ class LedgerTrial:
     name: str
     state: str
     genome: str
-    cost: Mapping[str, int]
+    cost: Mapping[str, float]
     seed: int
     started: float
     result: Mapping[str, Any]
@@ -112,13 +112,14 @@ class Ledger:
         name: str,
         started: float,
         values: Mapping[str, Any] | None = None,
+        limited: Mapping[str, float] | None = None,
     ) -> int:
-        """Record a trial as running, before any work on it; its number."""
+        """Record a trial as running, before any work on it; its number. `limited` is what the budget limits of it."""
         attributes = {
             "id": genome.id,
             "name": name,
             "genome": canonical_json(genome),
-            "cost": {figure: getattr(cost, figure) for figure in FIGURES},
+            "cost": {figure: getattr(cost, figure) for figure in FIGURES} | dict(limited or {}),
             "seed": seed,
             "started": started,
             "values": None if values is None else dict(values),

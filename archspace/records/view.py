@@ -42,11 +42,12 @@ def record_of(ledger: Ledger) -> RunRecord:
         epochs = read_metrics(ledger.trial_folder(trial.number))
         rows.append(_row(trial, epochs))
         curves.extend({"number": trial.number} | {key: epoch[key] for key in CURVE_COLUMNS[1:]} for epoch in epochs)
+    limited = dict.fromkeys(measure for row in rows for measure in ("training_memory", "latency") if measure in row)
     return RunRecord(
         name=ledger.config.name,
         path=ledger.folder,
         config=ledger.config,
-        trials=pd.DataFrame(rows, columns=TRIAL_COLUMNS),
+        trials=pd.DataFrame(rows, columns=[*TRIAL_COLUMNS, *limited]),
         curves=pd.DataFrame(curves, columns=CURVE_COLUMNS),
     )
 

@@ -46,7 +46,7 @@ class FrontData:
     front: pd.DataFrame
     winner: int | None
     measure: str
-    cap: int
+    cap: float
     target: str
     x: tuple[float, float]
     y: tuple[float, float]

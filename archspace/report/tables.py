@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from archspace.measure.finalists import latency_text, read_finalists
 from archspace.records.record import RunRecord
 from archspace.report.describe import short, stage_lines
 from archspace.units import UNITS, duration, percent, shape_text, si
@@ -28,8 +29,14 @@ class Cell:
     more: str = ""
 
 
+def cost_figures(record: RunRecord) -> list[str]:
+    """The costs that a run's tables show: the usual ones, and what its budget limits beside them."""
+    return ["params", "macs", "flops", *(key for key in ("training_memory", "latency") if key in record.trials)]
+
+
 def _cost_columns(record: RunRecord) -> list[Column]:
-    return [Column(key, f"at {shape_text(record.config.target_input)}") for key in ("params", "macs", "flops")]
+    where = f"at {shape_text(record.config.target_input)}"
+    return [Column(key.replace("_", " "), where) for key in cost_figures(record)]
 
 
 def front_columns(record: RunRecord) -> list[Column]:
@@ -40,6 +47,7 @@ def front_columns(record: RunRecord) -> list[Column]:
         Column("val error", "%"),
         Column("val cross-entropy", "nats"),
         *_cost_columns(record),
+        *([Column("latency measured", "median, quartiles")] if record.config.latency else []),
         Column("layers"),
         Column("stages", "blocks, depths / widths", kind="long"),
     ]
@@ -59,20 +67,21 @@ def trial_columns(record: RunRecord) -> list[Column]:
     ]
 
 
-def front_row(trial: Any) -> list[Cell]:
+def front_row(record: RunRecord, trial: Any) -> list[Cell]:
     """One row (of `itertuples`) of a front, in the order of `front_columns`."""
     return [
         Cell(str(trial.number), trial.number),
         _name_cell(trial),
         _number_cell(percent(trial.error), trial.error),
         Cell(f"{trial.cross_entropy:.4f}", trial.cross_entropy),
-        *_cost_cells(trial),
+        *_cost_cells(record, trial),
+        *([_measured_cell(record, trial.id)] if record.config.latency else []),
         Cell(str(trial.layers), trial.layers),
         Cell(short(trial.genome), short(trial.genome), "\n".join(stage_lines(trial.genome))),
     ]
 
 
-def trial_row(trial: Any) -> list[Cell]:
+def trial_row(record: RunRecord, trial: Any) -> list[Cell]:
     """One row (of `itertuples`) of RunRecord.trials, in the order of `trial_columns`."""
     return [
         Cell(str(trial.number), trial.number),
@@ -81,13 +90,19 @@ def trial_row(trial: Any) -> list[Cell]:
         _cut(trial.reason),
         Cell(str(trial.epochs), trial.epochs),
         _number_cell(percent(trial.error), trial.error),
-        *_cost_cells(trial),
+        *_cost_cells(record, trial),
         _number_cell(duration(trial.seconds), trial.seconds),
     ]
 
 
-def _cost_cells(trial: Any) -> list[Cell]:
-    return [Cell(si(getattr(trial, key), UNITS[key]), getattr(trial, key)) for key in ("params", "macs", "flops")]
+def _cost_cells(record: RunRecord, trial: Any) -> list[Cell]:
+    return [Cell(si(getattr(trial, key), UNITS[key]), getattr(trial, key)) for key in cost_figures(record)]
+
+
+def _measured_cell(record: RunRecord, id: str) -> Cell:
+    """The measured latency of a finalist, or why there is none."""
+    found = read_finalists(record.path).get(id)
+    return Cell(latency_text(found), found.median if found and found.median else 1e300, found.reason if found else "")
 
 
 def _name_cell(trial: Any) -> Cell:

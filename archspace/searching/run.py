@@ -96,6 +96,7 @@ def start(request: Request, listener: Listener, executor: Executor = "ray", addr
         enqueue=tuple((name, genome_data(genome)) for name, genome in request.enqueue),
         versions=versions(),
         machine=describe(),
+        latency=next((limit.predicted for limit in request.budget.limits if limit.predicted), None),
     )
     ledger = Ledger.create(folder, config)
     with _only_writer(folder):
@@ -167,8 +168,7 @@ def _check(request: Request) -> None:
     for name, genome in request.enqueue:
         cost = cost_of(genome, request.space.input, request.space.classes)
         if not request.budget.allows(cost):
-            measures = [limit.measure for limit in request.budget.limits]
-            figures = ", ".join(si(getattr(cost, measure), UNITS[measure]) for measure in measures)
+            figures = ", ".join(si(limit.of(cost), UNITS[limit.measure]) for limit in request.budget.limits)
             size = "x".join(str(side) for side in request.space.input)
             raise BudgetError(
                 f"--enqueue {name}: {figures} at {size} is outside the budget {request.budget}; "

@@ -17,7 +17,7 @@ class Standing:
     number: int
     error: float
     cross_entropy: float
-    cost: int
+    cost: float
 
     def dominates(self, other: Standing) -> bool:
         """At most the other's cost and error (ties by cross-entropy), and less of one of them."""

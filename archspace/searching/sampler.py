@@ -16,7 +16,7 @@ from optuna.trial import create_trial
 from archspace.errors import BudgetError
 from archspace.searching.rungs import Standing, goes_on
 from archspace.seeds import derive
-from archspace.space.budget import Budget, Limit, combined
+from archspace.space.budget import Budget, combined
 from archspace.space.reach import reachable
 from archspace.space.sampler import Candidate, draws, fit
 from archspace.space.space import FAMILY, Gene, Space, Value, Values, family_of, of_family
@@ -33,7 +33,7 @@ class Result:
 
     values: Values
     error: float
-    cost: int
+    cost: float
 
 
 def propose(
@@ -60,11 +60,14 @@ def propose(
 
 def _part(space: Space, budget: Budget, number: int, seed: int) -> Budget:
     """One of STARTUP parts, equal in the logarithm, of the range that the cost objective can take within the budget."""
-    limit, least = budget.limits[0], reachable(space, budget.limits[0].measure)[0]
-    low, high = max(limit.low, min(least, limit.high)), min(limit.high, reachable(space, limit.measure)[1])
+    limit = budget.limits[0]
+    least, greatest = reachable(space, limit)
+    low, high = max(limit.low, min(least, limit.high)), min(limit.high, greatest)
     index = random.Random(derive(seed, "parts")).sample(range(STARTUP), STARTUP)[number]
-    ends = [math.ceil(low * (high / low) ** (share / STARTUP)) for share in (index, index + 1)]
-    return combined(budget, Budget((Limit(limit.measure, ends[0], max(ends)),)))
+    ends = [low * (high / low) ** (share / STARTUP) for share in (index, index + 1)]
+    if not limit.inexact:
+        ends = [math.ceil(end) for end in ends]
+    return combined(budget, Budget((replace(limit, low=ends[0], high=max(ends)),)))
 
 
 def _ask_any(space: Space, results: Sequence[Result], seed: int) -> dict[str, Value]:

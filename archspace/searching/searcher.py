@@ -18,7 +18,7 @@ from archspace.searching.rungs import Standing, goes_on
 from archspace.searching.sampler import STARTUP, Result, propose
 from archspace.searching.trial import TrialSpec
 from archspace.seeds import derive
-from archspace.space.budget import parse_budget
+from archspace.space.budget import Conditions, parse_budget
 from archspace.space.space import Space, Values, values_of
 
 MISFITS = 100
@@ -35,7 +35,8 @@ class Searcher:
 
     def __init__(self, ledger: Ledger, space: Space, trials: int, seconds: float, listener: Listener) -> None:
         self.ledger, self.space, self.trials, self.listener = ledger, space, trials, listener
-        self.budget = parse_budget(ledger.config.budget)
+        config = ledger.config
+        self.budget = parse_budget(config.budget, Conditions(config.recipe.batch, config.latency))
         self.rungs: dict[int, dict[int, Standing]] = defaultdict(dict)
         self.running: dict[int, TrialSpec] = {}
         self.curves: dict[int, dict[int, dict[str, Any]]] = defaultdict(dict)
@@ -80,10 +81,11 @@ class Searcher:
         if not self.budget.allows(cost):
             raise AssertionError(f"genome {genome.id} is outside the budget {self.budget}")
         seed = derive(self.ledger.config.seed, genome.id, 0)
-        number = self.ledger.begin(genome, cost, seed, name, time.time() - self.zero, values)
+        limited = {limit.measure: limit.of(cost) for limit in self.budget.limits}
+        number = self.ledger.begin(genome, cost, seed, name, time.time() - self.zero, values, limited)
         config, folder = self.ledger.config, self.ledger.trial_folder(number)
         for metrics in adopt(folder, self.ledger.folder, config, genome.id, seed, time.time() - self.zero):
-            self._note(number, getattr(cost, config.measure), metrics)
+            self._note(number, limited[config.measure], metrics)
         return number
 
     def tell(self, number: int, metrics: dict[str, Any]) -> bool:
@@ -165,7 +167,7 @@ class Searcher:
         """The genes that a trial stands for; None for a genome from outside the space."""
         return trial.values or values_of(self.space, genome_from_data(json.loads(trial.genome)))
 
-    def _note(self, number: int, cost: int, metrics: dict[str, Any]) -> Standing:
+    def _note(self, number: int, cost: float, metrics: dict[str, Any]) -> Standing:
         standing = Standing(number, metrics["error"], metrics["cross_entropy"], cost)
         self.curves[number][int(metrics["epoch"])] = metrics
         self.rungs[int(metrics["epoch"])][number] = standing

@@ -16,7 +16,7 @@ from archspace.program import Array
 from archspace.space.budget import Budget, Limit
 from archspace.space.solver import Solver, costing_of, drawn_numbers
 from archspace.space.space import Gene, Space, Value, family_of, genome_of, of_family
-from archspace.units import shape_text, si
+from archspace.units import UNITS, shape_text, si
 
 CORNERS = 2**14
 """Settings of all genes at an end of their range that are looked at; of more, so many at random."""
@@ -65,7 +65,7 @@ def ends_of(space: Space, limit: Limit) -> tuple[End, End]:
         )
     solver = Solver(space, (limit,), costing_of(space, (limit,)), space.genes, (), ())
     corners = _corners(space.genes)
-    figures = solver.figures(space.genes, corners)[0]
+    figures = solver.figures(space.genes, list(corners))[0]
     if np.isnan(figures).all():
         raise GenomeError(f"space {space.name}: no network can be built at its corners")
     return (
@@ -79,7 +79,7 @@ def out_of_reach(space: Space, limits: Budget) -> str:
     ranges, reasons = [], []
     for limit in limits.limits:
         least, greatest = ends_of(space, replace(limit, low=0, high=math.inf))
-        ranges.append(f"{si(least.figure, limit.unit)} to {si(greatest.figure, limit.unit)}")
+        ranges.append(f"{si(least.figure, UNITS[limit.measure])} to {si(greatest.figure, UNITS[limit.measure])}")
         if limit.high < least.figure:
             reasons.append(_binding(space, limit, least))
         elif limit.low > greatest.figure:
@@ -99,7 +99,7 @@ def _binding(space: Space, limit: Limit, end: End) -> str:
 
     def pull(gene: Gene) -> float:
         at = gene.values.index(values[gene.name])
-        if at not in (0, len(gene.values) - 1) or not gene.ordered or min(gene.values) <= 0:  # type: ignore[type-var]
+        if at not in (0, len(gene.values) - 1) or not gene.ordered or float(gene.values[0]) <= 0:
             return 0.0
         inner = gene.values[1 if at == 0 else at - 1]
         moved = candidate_figure(space, {**values, gene.name: inner}, limit)
@@ -122,14 +122,18 @@ def _nearest(space: Space, limits: Budget) -> str:
     inner = list(space.families.values()) or [space]
     drawn = [figures for one in inner for figures in _drawn(one, limit)]
     below, above = [x for x in drawn if x < limit.low], [x for x in drawn if x > limit.high]
-    near = [si(pick, limit.unit) for pick in (max(below, default=None), min(above, default=None)) if pick is not None]
+    near = [
+        si(pick, UNITS[limit.measure])
+        for pick in (max(below, default=None), min(above, default=None))
+        if pick is not None
+    ]
     return f"the nearest that were found have {' and '.join(near)}; widen the band"
 
 
 def _drawn(space: Space, limit: Limit) -> Iterator[float]:
     solver = Solver(space, (limit,), costing_of(space, (limit,)), space.genes, (), ())
     numbers = drawn_numbers(space.genes, CORNERS, np.random.default_rng(0))
-    yield from (float(figure) for figure in solver.figures(space.genes, numbers.T)[0] if not math.isnan(figure))
+    yield from (float(figure) for figure in solver.figures(space.genes, list(numbers.T))[0] if not math.isnan(figure))
 
 
 def candidate_figure(space: Space, values: Mapping[str, Value], limit: Limit) -> float:
@@ -156,11 +160,11 @@ def _climbed(solver: Solver, at: Array, sign: int) -> End:
     genes, best = solver.free, -math.inf
     while True:
         moves = np.hstack([_moved(at, place, len(gene.values)) for place, gene in enumerate(genes)] or [at[:, None]])
-        figures = sign * solver.figures(genes, moves)[0]
+        figures = sign * solver.figures(genes, list(moves))[0]
         place = int(np.nanargmax(figures))
         if figures[place] <= best:
-            figure = sign * best
-            return End(figure if solver.limits[0].inexact else round(figure), solver.values(at, 0, 0))
+            found = sign * best
+            return End(found if solver.limits[0].inexact else round(found), solver.values(at, 0, 0))
         best, at = float(figures[place]), moves[:, place]
 
 

@@ -6,7 +6,6 @@ import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 
 import numpy as np
 
@@ -124,7 +123,7 @@ def everything(solver: Solver) -> tuple[list[dict[str, Value]], Array] | None:
     for start in range(0, rows, some):
         free = numbers_at(solver.free, np.arange(start, min(start + some, rows)))
         solutions = solver.solutions(free)
-        for row in np.flatnonzero((solutions.last >= solutions.first).any(1)):
+        for row in np.flatnonzero((solutions.last >= solutions.first).any(1)).tolist():
             own = math.prod(weights(gene)[number] for gene, number in zip(solver.free, free[row], strict=True))
             for tried, last, share in solutions.of_row(row):
                 settings.append(solver.values(free[row], tried, last))

@@ -128,7 +128,10 @@ class Solver:
         return base.reshape(len(base), -1), step.reshape(len(base), -1)
 
     def _corners(self, free: Array) -> Array:
-        """What is limited, at every swept setting: with all summed genes at their least value, then each at its last."""
+        """What is limited, at every swept setting: with all summed genes at their least value, then each at its last.
+
+        Limits x rows x swept settings x (1 + summed genes).
+        """
         lasts = np.array([len(gene.values) - 1 for gene in self.summed], int)
         ends = np.vstack([np.zeros_like(lasts), np.diag(lasts)]).T
         shape = len(free), count(self.swept), ends.shape[1]

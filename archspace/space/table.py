@@ -11,7 +11,7 @@ from archspace.costs import Cost
 from archspace.errors import UserError, did_you_mean
 from archspace.program import Array
 from archspace.space.costing import Costing, is_word
-from archspace.space.space import FAMILY, Gene, Space
+from archspace.space.space import Gene, Space
 
 if TYPE_CHECKING:
     import pandas as pd
