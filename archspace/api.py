@@ -109,8 +109,9 @@ def search(
     """Search a space within a budget: the front, the winner's source and the report, all in the run's folder.
 
     What is None fits the machine. `enqueue` names genomes to try first. A budget in seconds holds for the latency that
-    `calibration` predicts, this device's own if None. `progress` is called with the searcher at
-    every epoch, `told` with words on what follows the trials. Raises UserError before anything is written, RunFailed where the winner's export cannot be proven.
+    `calibration` predicts, this device's own if None. `progress` is called with the searcher at every epoch, `told`
+    with words on what follows the trials. Raises UserError before anything is written, RunFailed where the winner's
+    export cannot be proven.
     """
     from archspace.outcome import finish
     from archspace.searching.run import Request, start

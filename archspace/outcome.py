@@ -159,7 +159,7 @@ def summary(outcome: Outcome) -> dict[str, Any]:
 def _figures(outcome: Outcome, trial: pd.Series, figures: tuple[str, ...]) -> dict[str, Any]:
     told = {"id": str(trial["id"]), "error": float(trial["error"])} | {name: int(trial[name]) for name in figures}
     told |= {name: float(trial[name]) for name in ("training_memory", "latency") if name in trial}
-    measured = read_finalists(outcome.record.path).get(told["id"])
+    measured = read_finalists(outcome.record.path).get(str(trial["id"]))
     return told | ({"latency_measured": asdict(measured)} if measured else {})
 
 

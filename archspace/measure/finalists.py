@@ -50,20 +50,20 @@ def measure_finalists(
         here = device_name(setting.device)
     except UserError as error:  # a device that this machine lacks is no mistake here
         here = str(error)
-    for id, genome in genomes.items():
-        if id in known and known[id].median is not None:
+    for name, genome in genomes.items():
+        if name in known and known[name].median is not None:
             continue
         if here != machine:
-            known[id] = Finalist(None, None, None, f"latency was predicted for {machine}, this is {here}")
+            known[name] = Finalist(None, None, None, f"latency was predicted for {machine}, this is {here}")
             continue
-        tell(f"measuring the latency of genome {id}")
+        tell(f"measuring the latency of genome {name}")
         try:
             network = build(draw(genome, input, classes), torch.Generator().manual_seed(0))
             timing = measure_latency(network, input, setting)
-            known[id] = Finalist(timing.median, timing.low, timing.high)
+            known[name] = Finalist(timing.median, timing.low, timing.high)
         except RunFailed as error:
-            known[id] = Finalist(None, None, None, str(error).splitlines()[0])
-    text = json.dumps({id: asdict(finalist) for id, finalist in known.items()}, indent=1)
+            known[name] = Finalist(None, None, None, str(error).splitlines()[0])
+    text = json.dumps({name: asdict(finalist) for name, finalist in known.items()}, indent=1)
     (folder / FILE).write_text(text + "\n", encoding="utf-8")
     return known
 
@@ -79,6 +79,6 @@ def read_finalists(folder: Path) -> dict[str, Finalist]:
     """What was measured in a run's folder; nothing where nothing was, or where it cannot be read."""
     try:
         data: dict[str, dict[str, Any]] = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        return {id: Finalist(**finalist) for id, finalist in data.items()}
+        return {name: Finalist(**finalist) for name, finalist in data.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}

@@ -9,14 +9,16 @@ import numpy as np
 
 from archspace.costs import Cost
 from archspace.errors import UserError, did_you_mean
+from archspace.memory import training_memory
 from archspace.program import Array
+from archspace.space.budget import BATCH
 from archspace.space.costing import Costing, is_word
 from archspace.space.space import Gene, Space
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FIGURES = ("params", "macs", "flops", "acts", "layers", "training_flops")
+FIGURES = ("params", "macs", "flops", "acts", "layers", "training_flops", "training_memory")
 
 
 def costs(space: Space, table: Mapping[str, Any], figures: Sequence[str] = FIGURES) -> pd.DataFrame:
@@ -42,7 +44,10 @@ def table_costs(costing: Costing, columns: Mapping[str, Array], size: int, figur
 
 
 def _figures(cost: Cost, figures: Sequence[str]) -> list[Any]:
-    return [getattr(cost, figure) for figure in figures]
+    """Figures of a cost by name; training memory is that of a step of BATCH images."""
+    return [
+        training_memory(cost, BATCH) if figure == "training_memory" else getattr(cost, figure) for figure in figures
+    ]
 
 
 def read_table(space: Space, table: Mapping[str, Any]) -> dict[str, Array]:
