@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from archspace.blueprint import Blueprint, Run, StagePlan, draw
 from archspace.errors import GenomeError
-from archspace.featuremap import FLOAT, FeatureMap, larger
+from archspace.featuremap import FLOAT, FeatureMap
 from archspace.genome import Genome, Shape
 from archspace.plan import Planned
-from archspace.unknown import possibly
+from archspace.unknown import larger, possibly
 
 MEASURES = ("params", "macs", "flops", "acts")
 """What a budget may limit: see Cost for units."""

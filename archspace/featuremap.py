@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from archspace.errors import GenomeError
+from archspace.unknown import larger
 
 FLOAT, INDEX = 4, 8
 """Bytes of a float32, and of the place of a maximum that max pooling remembers."""
@@ -13,11 +14,6 @@ GRADIENTS = 3
 """Maps that the backward pass holds where paths join: the gradients that two paths send to a map, and their sum."""
 
 _new = tuple.__new__  # half the time of FeatureMap(...), which passes through a function in Python
-
-
-def larger(a: Any, b: Any) -> Any:
-    """The larger of two numbers."""
-    return max(a, b)
 
 
 class FeatureMap(NamedTuple):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import reduce
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from archspace.unknown import Node, Operand, Real, Trace, Whole, key_of
+from archspace.unknown import Node, Operand, Real, Trace, Whole, alternatives, key_of
 
 Array = NDArray[Any]
 Columns = dict[Any, Array]
@@ -30,36 +32,41 @@ OPERATIONS: Mapping[str, Callable[..., Array]] = {
     "divide": np.true_divide,
     "floor_divide": np.floor_divide,
     "remainder": np.remainder,
-    "maximum": np.maximum,
+    "maximum": lambda *operands: reduce(np.maximum, operands),
     "absolute": np.abs,
     "round": np.rint,  # to the even neighbour, as Python's round
     "floor": np.floor,
 }
-ROUNDED = ("round", "floor")
-"""Operations that make whole numbers of real ones."""
+ROUNDED, EITHER = ("round", "floor", "floor_divide", "remainder", "pick"), ("maximum", "absolute")
+"""Operations whose results are whole, and those where this depends on the operands."""
+
+_int = np.frompyfunc(int, 1, 1)
 
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """Outputs as sums of products of nodes: `factors` (outputs x products), and how to make each product.
+    """Outputs, each the largest of some sums of products of nodes; `starts` has the first sum of each.
 
-    A product is an earlier one (or none: -1) times a node (of which there is none, -1, in the product that is 1).
-    Sums are taken in float64, which is exact below 2^53. Where it is not `sure` that they stay there they are looked
-    at, and taken in Python's own whole numbers, then rounded, where they do not. `reals` names the node of each output
-    that is no whole number.
+    `factors` (sums x products) are those of the products. A product is an earlier one (or none: -1) times a node (of
+    which there is none, -1, in the product that is 1). Sums are taken in float64, which is exact below 2^53. Where it
+    is not `sure` that they stay there, these and the `doubtful` operands of nodes are looked at; rows in which they do
+    not are done in Python's own numbers, with `exact` factors, and rounded in the end. `reals` names the node of each
+    output that is no whole number.
     """
 
     nodes: tuple[tuple[int, Node], ...]
     products: tuple[tuple[int, int], ...]
     factors: Array
+    exact: Array
+    starts: tuple[int, ...]
     reals: Mapping[int, int]
+    doubtful: tuple[Whole, ...]
     sure: bool
-    dtype: type = np.float64
 
     def run(self, columns: Columns, rows: slice | Array, out: Array) -> None:
         """Write the outputs of some rows to those columns of `out` (outputs x all rows); `columns` are the genes."""
         some = max(1024, CACHED // (len(self.products) + len(self.nodes) + 1))
-        table: Array = np.empty((len(self.products), some), self.dtype)
+        table: Array = np.empty((len(self.products), some))
         for part in parts_of(rows, some):
             self._run(columns, part, table[:, : size_of(part)], out)
 
@@ -81,29 +88,56 @@ class Program:
                 table[index] = values[number]
             else:
                 np.multiply(table[before], values[number], out=table[index])
-        if not self.sure and np.max(np.abs(self.factors) @ np.abs(table), initial=0) >= EXACT:
-            exact = replace(self, factors=self.factors.astype(np.int64).astype(object), sure=True, dtype=object)
-            exact._run(columns, rows, np.empty(table.shape, object), out)
-        elif isinstance(rows, slice) and self.dtype is np.float64:
+        if isinstance(rows, slice) and len(self.starts) == len(self.factors):
             np.matmul(self.factors, table, out=out[:, rows])
         else:
-            for target, total in zip(out, self.factors @ table, strict=True):
-                target[rows] = total
+            out[:, rows] = self._largest(self.factors @ table)
         for output, number in self.reals.items():
             out[output][rows] = values[number]
+        beyond = np.zeros(0, bool) if self.sure else self._beyond(values, table)
+        if beyond.any():
+            self._run_exactly(columns, index_of(rows)[beyond], out)
+
+    def _beyond(self, values: Mapping[int, Array], table: Array) -> Array:
+        """Whether a row may leave the whole numbers that float64 holds."""
+        reach: Array = (np.abs(self.factors) @ np.abs(table)).max(0, initial=0)
+        for operand in self.doubtful:
+            terms = {product: abs(factor) for product, factor in operand.terms.items()}
+            sizes = {number: np.abs(values[number]) for product in terms for number in product}
+            reach = np.maximum(reach, _summed(terms, sizes))
+        # What is not finite belongs to a row that this program is not for, and is overwritten.
+        beyond: Array = (reach >= EXACT) & np.isfinite(reach)
+        return beyond
+
+    def _run_exactly(self, columns: Columns, rows: Array, out: Array) -> None:
+        values: dict[int, Array] = {}
+        for number, node in self.nodes:
+            found = self._value(node, values, columns, rows)
+            values[number] = _whole(found) if _is_whole(node) else found.astype(np.float64)
+        table = np.ones((len(self.products), len(rows)), object)
+        for index, (before, number) in enumerate(self.products):
+            if number >= 0:
+                table[index] = values[number] if before < 0 else table[before] * values[number]
+        for output, total in enumerate(self._largest(self.exact @ table)):
+            out[output][rows] = values[self.reals[output]] if output in self.reals else total
+
+    def _largest(self, sums: Array) -> Array:
+        """The outputs, of their sums."""
+        if len(self.starts) == len(sums):
+            return sums
+        return np.asarray(np.maximum.reduceat(sums, self.starts))
 
     def _value(self, node: Node, values: Mapping[int, Array], columns: Columns, rows: slice | Array) -> Array:
         if node.operation == "gene":
-            column = columns[str(node.operands[0])][rows]
-            return column.astype(np.float64 if node.operands[1] == "real" else self.dtype)
+            return columns[str(node.operands[0])][rows].astype(np.float64)
         if not isinstance(node.operation, str):
             return self._called(node, columns)  # for all rows; picked from it are those wanted
         operands = [_evaluated(operand, values) for operand in node.operands]
         if node.operation == "pick":
             table, row = operands
-            return table[row][rows].astype(self.dtype, copy=False) if row < len(table) else np.ones(size_of(rows))
-        found = OPERATIONS[node.operation](*operands)
-        return found.astype(self.dtype, copy=False) if node.operation in ROUNDED else found
+            found: Array = table[row][rows] if row < len(table) else np.ones(size_of(rows))
+            return found
+        return OPERATIONS[node.operation](*operands)
 
     def _called(self, node: Node, columns: Columns) -> Array:
         """What a function gives for all rows, once for all programs that read the same columns."""
@@ -142,13 +176,20 @@ def parts_of(rows: slice | Array, some: int) -> Iterator[Any]:
             yield rows[start : start + some]
 
 
+def index_of(rows: slice | Array) -> Array:
+    """The rows' numbers."""
+    return np.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows
+
+
 def _evaluated(operand: Any, values: Mapping[int, Array]) -> Any:
     if isinstance(operand, Real):
         return values[operand.number]
-    if not isinstance(operand, Whole):
-        return operand
+    return _summed(operand.terms, values) if isinstance(operand, Whole) else operand
+
+
+def _summed(terms: Mapping[Product, int], values: Mapping[int, Array]) -> Any:
     total: Any = 0
-    for product, factor in operand.terms.items():
+    for product, factor in terms.items():
         term: Any = factor
         for number in product:
             term = values[number] * term
@@ -156,9 +197,24 @@ def _evaluated(operand: Any, values: Mapping[int, Array]) -> Any:
     return total
 
 
+def _whole(found: Array) -> Array:
+    """These numbers as Python's own."""
+    return np.asarray(_int(found), object)
+
+
+def _is_whole(node: Node) -> bool:
+    """Whether the numbers that a node gives are whole by its kind."""
+    if node.operation == "gene":
+        return str(node.operands[1]) == "whole"
+    if node.operation in EITHER:
+        return all(isinstance(operand, (Whole, int)) for operand in node.operands)
+    return node.operation in ROUNDED
+
+
 def compiled(trace: Trace, outputs: Sequence[Operand]) -> Program:
     """The program that gives `outputs`, numbers that a trace led to."""
-    polynomials = [_terms(output) for output in outputs]
+    several = [alternatives(output) for output in outputs]
+    polynomials = [_terms(number) for numbers in several for number in numbers]
     products: dict[Product, int] = {}
     steps: list[tuple[int, int]] = []
     for polynomial in polynomials:
@@ -166,17 +222,20 @@ def compiled(trace: Trace, outputs: Sequence[Operand]) -> Program:
             _add_product(product, products, steps)
     factors = [[polynomial.get(product, 0) for product in products] for polynomial in polynomials]
     wanted = {number for product in products for number in product}
+    starts = tuple(accumulate(map(len, several), initial=0))[:-1]
     reals = {index: output.number for index, output in enumerate(outputs) if isinstance(output, Real)}
     nodes = _needed(trace, wanted | set(reals.values()))
-    sure = all(_size(trace, number) < EXACT for number in outputs)
-    shape = len(outputs), len(products)
-    return Program(tuple(nodes), tuple(steps), np.array(factors, np.float64).reshape(shape), reals, sure)
+    operands = [operand for _, node in nodes for operand in node.operands if isinstance(operand, Whole)]
+    doubtful = tuple(operand for operand in operands if not _size(trace, operand) < EXACT)
+    sure = not doubtful and all(_size(trace, number) < EXACT for numbers in several for number in numbers)
+    exact = np.array(factors, object).reshape(len(polynomials), len(products))
+    return Program(tuple(nodes), tuple(steps), exact.astype(np.float64), exact, starts, reals, doubtful, sure)
 
 
-def _terms(output: Operand) -> Mapping[Product, int]:
+def _terms(output: Operand) -> Mapping[Product, int | float]:
     if isinstance(output, Real):
         return {}
-    return output.terms if isinstance(output, Whole) else {(): int(output)} if output else {}
+    return output.terms if isinstance(output, Whole) else {(): output} if output else {}
 
 
 def _add_product(product: Product, products: dict[Product, int], steps: list[tuple[int, int]]) -> int:

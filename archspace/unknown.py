@@ -91,6 +91,12 @@ class Condition:
             known = self.operand.trace.ask(self.about, self.operand)
         return self.holds == known
 
+    def __eq__(self, other: object) -> bool:
+        return bool(self) == other
+
+    def __hash__(self) -> int:
+        return hash(bool(self))
+
     def __radd__(self, other: int) -> int:
         return other + bool(self)
 
@@ -131,6 +137,9 @@ class Unknown:
 
     def __ge__(self, other: Any) -> Any:
         return Condition("negative", self - other, False)
+
+    def __format__(self, _: str) -> str:
+        return "(unknown)"  # in messages: where one is raised, no network can be built
 
     def __bool__(self) -> bool:
         return bool(Condition("zero", self, False))  # type: ignore[arg-type]  # one of the two subclasses
@@ -244,9 +253,18 @@ class Whole(Unknown):
         return self.trace.whole("floor_divide", (other, self), bounds)
 
     def __mod__(self, other: Any) -> Any:
+        if _terms(other) is None:
+            return NotImplemented
         if _quotient(self, other) is not None:
             return 0
-        return self.trace.whole("remainder", (self, other), (0, bounds_of(other)[1]))
+        return self._remainder(self, other)
+
+    def __rmod__(self, other: Any) -> Any:
+        return NotImplemented if _terms(other) is None else self._remainder(other, self)
+
+    def _remainder(self, a: Whole | int, b: Whole | int) -> Whole:
+        low, high = bounds_of(b)
+        return self.trace.whole("remainder", (a, b), (min(0, low), max(0, high)))  # of the divisor's sign
 
     def __index__(self) -> int:
         return int(self.trace.ask("value", self))
@@ -267,12 +285,27 @@ def larger(a: Any, b: Any) -> Any:
     """The larger of two numbers, known or not."""
     if not isinstance(a, Unknown) and not isinstance(b, Unknown):
         return max(a, b)
-    (low_a, high_a), (low_b, high_b) = bounds_of(a), bounds_of(b)
-    low, high = bounds_of(a - b)
-    if low >= 0 or high <= 0:
-        return a if low >= 0 else b
+    several: list[Any] = []
+    for number in (*alternatives(a), *alternatives(b)):
+        if not any(bounds_of(other - number)[0] >= 0 for other in several):
+            several = [other for other in several if not bounds_of(number - other)[0] >= 0] + [number]
+    if len(several) == 1:
+        return several[0]
+    ends = [bounds_of(number) for number in several]
     trace = (a if isinstance(a, Unknown) else b).trace
-    return trace.whole("maximum", (a, b), (max(low_a, low_b), max(high_a, high_b)))
+    kind = trace.whole if all(isinstance(number, (Whole, int)) for number in several) else trace.real
+    return kind("maximum", several, (max(low for low, _ in ends), max(high for _, high in ends)))
+
+
+def alternatives(number: Any) -> list[Any]:
+    """The numbers of which this one is the largest: several where a maximum is added to others."""
+    terms = number.terms.items() if isinstance(number, Whole) else ()
+    for product, factor in terms:
+        node = number.trace.nodes[product[0]] if len(product) == factor == 1 else None
+        if node is not None and node.operation == "maximum":
+            rest = number - Whole(number.trace, {product: 1})
+            return [rest + operand for operand in node.operands]
+    return [number]
 
 
 def called(function: Callable[..., Any], operands: Sequence[Any]) -> Any:

@@ -264,6 +264,15 @@ def test_a_model_is_read_as_it_was_written(cache: Path) -> None:
     assert data["points"][0]["timing"]["median"] == again.points[0].timing.median
 
 
+def test_a_calibration_is_replaced_as_a_whole(cache: Path) -> None:
+    path = save_model(model())
+    before = path.read_text()
+    opened = cache / "opened-before.json"
+    opened.hardlink_to(path)
+    save_model(model(exact))
+    assert opened.read_text() == before != path.read_text()
+
+
 def test_each_setting_has_a_file_of_its_own(cache: Path) -> None:
     others = (Setting(threads=2), Setting(batch=12), Setting(dtype="bf16"), Setting(layout="channels_last"))
     names = {model_path(setting) for setting in (Setting(), *others)}

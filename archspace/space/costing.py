@@ -11,7 +11,7 @@ from threadpoolctl import ThreadpoolController
 
 from archspace.costs import Cost, cost_of
 from archspace.errors import GenomeError
-from archspace.program import Array, Columns, Program, compiled, size_of
+from archspace.program import Array, Columns, Program, compiled, index_of, size_of
 from archspace.space.space import FAMILY, Gene, Space, Value, genome_of
 from archspace.unknown import Question, Trace
 
@@ -75,12 +75,15 @@ class Costing:
         if self.families:
             for number, (name, inner) in enumerate(self.families):
                 own = np.flatnonzero(columns[FAMILY] == number)
+                if not len(own):
+                    continue  # its columns may be missing
                 found = np.empty((len(out), len(own)))
                 inner.run({gene: columns[f"{name}.{gene}"][own] for gene in inner.genes}, found)
                 out[:, own] = found
             return
-        # OpenBLAS's threads cost more than they bring to products as small as these.
-        with self.threads.limit(limits=1):
+        # OpenBLAS's threads cost more than they bring to products as small as these. A program that runs over rows
+        # which it is not for (see MOST) may divide by zero there.
+        with self.threads.limit(limits=1), np.errstate(all="ignore"):
             for start in range(0, out.shape[1], BLOCK):
                 block = slice(start, min(start + BLOCK, out.shape[1]))
                 part = {name: columns[name][block] for name in self.genes}
@@ -116,7 +119,7 @@ class Costing:
             answers = _answers(at.question, columns, rows)
             counts = _counts(answers)
             given = max(counts, key=lambda answer: counts[answer])
-            rows = _index(rows)[answers == given]
+            rows = index_of(rows)[answers == given]
             at = at.child(given)
             return given
 
@@ -127,20 +130,47 @@ class Costing:
             at.program = compiled(trace, wanted)
         except GenomeError:
             pass
-        except (TypeError, ValueError, AttributeError, ArithmeticError):
+        except Exception:  # a block's code may raise anything on what is no number; on numbers it will show its own
             at.one_by_one = True
         at.traced = True
+        at.one_by_one = at.one_by_one or not self._holds(at, columns, index_of(rows))
+        at.program = None if at.one_by_one else at.program
+
+    def _holds(self, end: Branch, columns: Columns, rows: Array) -> bool:
+        """Whether a trace gave what the first and the last of its rows cost.
+
+        Code that looks at an argument's type goes another way with unknowns than with numbers, and does not fail.
+        """
+        for row in rows[[0, -1]]:
+            if self._end(columns, row) is end:  # another branch's rows may be among them (see MOST)
+                one = np.array([row])
+                expected = np.array(self._figures_of(columns, row), np.float64)
+                out = np.full((len(expected), row + 1), np.nan)
+                if end.program is not None:
+                    end.program.run(columns, one, out)
+                if not np.array_equal(out[:, row], expected, equal_nan=True):
+                    return False
+        return True
+
+    def _end(self, columns: Columns, row: int) -> Branch:
+        """The branch to which a row's answers lead."""
+        branch = self.root
+        while branch.question is not None:
+            branch = branch.child(_answers(branch.question, columns, np.array([row]))[0].item())
+        return branch
 
     def _one_by_one(self, columns: Columns, rows: Rows, out: Array) -> None:
-        for row in _index(rows):
-            values = {gene.name: gene.values[0] for gene in self.space.genes}
-            values |= {name: value_at(gene, columns[name][row]) for name, gene in self.genes.items()}
-            try:
-                found = self.figures(cost_of(genome_of(self.space, values), self.space.input, self.space.classes))
-            except GenomeError:
-                out[:, row] = np.nan
-            else:
-                out[:, row] = found
+        for row in index_of(rows):
+            out[:, row] = self._figures_of(columns, row)
+
+    def _figures_of(self, columns: Columns, row: int) -> Sequence[Any]:
+        """The figures of one row from its own numbers; not-a-number where no network can be built."""
+        values = {gene.name: gene.values[0] for gene in self.space.genes}
+        values |= {name: value_at(gene, columns[name][row]) for name, gene in self.genes.items()}
+        try:
+            return self.figures(cost_of(genome_of(self.space, values), self.space.input, self.space.classes))
+        except GenomeError:
+            return [np.nan]
 
 
 def is_word(gene: Gene) -> bool:
@@ -205,7 +235,3 @@ def _counts(answers: Array) -> dict[Any, int]:
         return {answer: count for answer, count in ((True, yes), (False, len(answers) - yes)) if count}
     found, counts = np.unique(answers, return_counts=True)
     return dict(zip(found.tolist(), counts.tolist(), strict=True))
-
-
-def _index(rows: Rows) -> Array:
-    return np.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows

@@ -23,7 +23,9 @@ def wilson(found: int, of: int) -> tuple[float, float]:
 
 
 def quantile(ordered: Array, share: float) -> float:
-    """The least of some figures, given in rising order, that at least this share of them does not exceed."""
+    """The least of some figures, in rising order, that this share of them does not exceed; of none not-a-number."""
+    if not len(ordered):
+        return math.nan
     return float(ordered[max(0, math.ceil(share * len(ordered)) - 1)])
 
 
@@ -36,6 +38,8 @@ def ranks(figures: Array) -> Array:
 
 def correlation(a: Array, b: Array) -> float:
     """Pearson's correlation, of ranks Spearman's; not-a-number where one of them is the same throughout."""
+    if not len(a):
+        return math.nan
     a, b = a - a.mean(), b - b.mean()
     spread = math.sqrt(float(a @ a) * float(b @ b))
     return float(a @ b) / spread if spread else math.nan
@@ -46,6 +50,8 @@ def correlation_ratio(groups: Array, figures: Array) -> float:
 
     `groups` numbers the group of each figure. Of two groups it is the correlation without its sign.
     """
+    if not len(figures):
+        return math.nan
     counts, figures = np.bincount(groups), figures - figures.mean()
     sums = np.bincount(groups, figures)
     total = float(figures @ figures)
@@ -59,6 +65,8 @@ def chance(count: int) -> float:
 
 def histogram(figures: Array) -> tuple[list[float], list[int]]:
     """How many of some figures, all above 0, lie between edges that are evenly spaced in the logarithm."""
+    if not len(figures):
+        return [], []
     low, high = float(figures.min()), float(figures.max())
     if low == high:
         low, high = 0.9 * low, 1.1 * high

@@ -16,6 +16,8 @@ from archspace.space.space import Gene, Space, Value
 
 COSTED, TRIED = 64, 2**10
 """Settings of the solved genes that are costed, and that are tried, for each setting of the free ones."""
+WIDTHS = ("width", "growth_rate")
+"""What makes a network wider in small steps."""
 PROBES = 64
 """Settings at which it is tried whether costs add up over depths."""
 SLACK = 1e-9
@@ -162,11 +164,12 @@ def solver_of(space: Space, limits: tuple[Limit, ...]) -> Solver:
     Where costs do not add up over depths (dense blocks, RegNet's rule, memory), other numeric genes as well.
     """
     varied = [gene for gene in space.genes if gene.ordered and len(gene.values) > 1]
-    widths = _most_first(gene for gene in varied if gene.role == "width")
+    widths = _most_first(gene for gene in varied if gene.role in WIDTHS)
     depths = _most_first(gene for gene in varied if gene.role == "depth")
-    others = _most_first(gene for gene in varied if gene.role not in ("width", "depth"))
+    others = _most_first(gene for gene in varied if gene.role not in (*WIDTHS, "depth"))
     costing = costing_of(space, limits)
-    if depths and limits and _adds_up(space, limits, depths):
+    sums = all(limit.measure != "training_memory" for limit in limits)  # a peak is no sum
+    if depths and limits and sums and _adds_up(space, limits, depths):
         swept = _within(widths, COSTED)
         longest, *others = depths
         summed = [*_within(others, TRIED // count(swept), some=False), longest]

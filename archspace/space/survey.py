@@ -55,11 +55,11 @@ class Survey:
         return int(kept.sum())
 
 
-def measured(budget: Budget) -> tuple[Limit, ...]:
-    """What a survey looks at: the usual measures, and those of a budget that are not among them."""
+def measured(*budgets: Budget) -> tuple[Limit, ...]:
+    """What a survey looks at: the usual measures, and those of some budgets that are not among them."""
     usual = {measure: Limit(measure, 0, math.inf) for measure in MEASURES}
-    others = {limit.measure: replace(limit, low=0, high=math.inf) for limit in budget.limits}
-    return tuple((usual | others).values())
+    limits = [limit for budget in budgets for limit in budget.limits]
+    return tuple((usual | {limit.measure: replace(limit, low=0, high=math.inf) for limit in limits}).values())
 
 
 def surveyed(space: Space, measures: tuple[Limit, ...], seed: int, draws: int = DRAWS, whole: int = WHOLE) -> Survey:
