@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from archspace.costs import Cost
 from archspace.errors import BudgetError
-from archspace.space.budget import Budget, Limit, combined, parse_budget
+from archspace.space.budget import Budget, Conditions, Latency, Limit, combined, parse_budget
 
 COST = Cost(
-    input=(3, 224, 224), classes=1000, layers=50, params=0, macs=0, flops=0, acts=0, training_flops=0, stages=()
+    input=(3, 224, 224), classes=1000, layers=50, params=0, macs=0, flops=0, acts=0, training_flops=0, saved=0, stages=()
 )
+LATENCY = Latency(0.001, 1e-12, 1e-10, "cpu", 1, 1, "fp32", "contiguous", "some machine")
 
 
 @pytest.mark.parametrize(
@@ -41,10 +42,28 @@ COST = Cost(
         ("4GFLOPs,4GMACs±1%,", [Limit("flops", 0, 4_000_000_000), Limit("macs", 3_960_000_000, 4_040_000_000)]),
         ("4GFLOPs,3GFLOPs", [Limit("flops", 0, 3_000_000_000)]),
         ("100flops±10%,95flops", [Limit("flops", 90, 95)]),
+        ("8GiB", [Limit("training_memory", 0, 8 * 2**30, 32)]),
+        ("500MB±10%", [Limit("training_memory", 450_000_000, 550_000_000, 32)]),
+        ("5ms", [Limit("latency", 0, 0.005, 0, LATENCY)]),
+        ("800us", [Limit("latency", 0, 0.0008, 0, LATENCY)]),
+        ("800µs", [Limit("latency", 0, 0.0008, 0, LATENCY)]),
+        ("0.5s", [Limit("latency", 0, 0.5, 0, LATENCY)]),
     ],
 )
 def test_what_is_typed_is_what_holds(text: str, limits: list[Limit]) -> None:
-    assert list(parse_budget([text]).limits) == limits
+    assert list(parse_budget([text], Conditions(latency=LATENCY)).limits) == limits
+
+
+def test_training_memory_holds_for_a_batch_and_latency_for_a_calibration() -> None:
+    (memory,) = parse_budget(["1GB"], Conditions(batch=64)).limits
+    assert memory.batch == 64
+    with pytest.raises(BudgetError, match="a latency holds for a device"):
+        parse_budget(["5ms"])
+    (latency,) = parse_budget(["5ms"], Conditions(latency=lambda: LATENCY)).limits
+    costed = dataclasses.replace(COST, macs=2_000_000_000, acts=10_000_000)
+    assert latency.of(costed) == pytest.approx(0.001 + 2e9 * 1e-12 + 1e7 * 1e-10)
+    assert latency.allows(costed)
+    assert not latency.allows(dataclasses.replace(costed, macs=4_000_000_000))
 
 
 def test_options_and_commas_mean_the_same() -> None:
@@ -54,7 +73,8 @@ def test_options_and_commas_mean_the_same() -> None:
     assert several.limits[0].measure == "flops"
 
 
-EXAMPLES = "write 4GFLOPs, 600MFLOPs, 4GMACs or 25Mparams, with ±2% or +-2% behind it for a band"
+BYTES = "Bytes of training memory are GB or GiB, parameters Mparams"
+EXAMPLES = "write 4GFLOPs, 600MFLOPs, 4GMACs, 25Mparams, 8GiB or 5ms, with ±2% or +-2% behind it for a band"
 
 
 @pytest.mark.parametrize(
@@ -64,7 +84,10 @@ EXAMPLES = "write 4GFLOPs, 600MFLOPs, 4GMACs or 25Mparams, with ±2% or +-2% beh
         ([" , "], f"budget: nothing given; {EXAMPLES}"),
         (["4G"], f"budget '4G': of what? A unit is missing; {EXAMPLES}"),
         (["4000000000"], f"budget '4000000000': of what? A unit is missing; {EXAMPLES}"),
-        (["25MB"], f"budget '25MB': of what? A unit is missing; {EXAMPLES}"),
+        (["25B"], f"budget '25B': is that bytes or billions? {BYTES}; {EXAMPLES}"),
+        (["8gb"], f"budget '8gb': is that bits, bytes or billions? {BYTES}; {EXAMPLES}"),
+        (["4GFLOPs/s"], f"budget '4GFLOPs/s': that is a speed; FLOPs count the work for one image; {EXAMPLES}"),
+        (["5min"], f"budget '5min': a latency is in s, ms or us; {EXAMPLES}"),
         (["much"], f"budget 'much' cannot be read; {EXAMPLES}"),
         (["-4GFLOPs"], f"budget '-4GFLOPs' cannot be read; {EXAMPLES}"),
         (["4GFLOPs±2"], f"budget '4GFLOPs±2' cannot be read; {EXAMPLES}"),
@@ -107,3 +130,8 @@ def test_a_space_adds_its_own_limits() -> None:
     assert both.limits == (Limit("flops", 0, 3_000_000_000), Limit("params", 0, 25_000_000))
     assert combined(parse_budget(["4GFLOPs"]), Budget()) == parse_budget(["4GFLOPs"])
     assert combined(Budget(), parse_budget(["4GFLOPs"])) == parse_budget(["4GFLOPs"])
+
+
+def test_an_operation_is_refused_since_it_may_mean_two_things() -> None:
+    with pytest.raises(BudgetError, match="an operation may be a multiply-add or half of one"):
+        parse_budget(["4Gops"])

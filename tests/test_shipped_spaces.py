@@ -13,7 +13,8 @@ from archspace.document import read_text
 from archspace.network import build
 from archspace.space.budget import parse_budget
 from archspace.space.file import load_space, read_space, shipped_spaces
-from archspace.space.sampler import candidate, reachable, sample
+from archspace.space.reach import reachable
+from archspace.space.sampler import candidate, sample
 from archspace.space.space import family_of, genome_of, values_of
 
 FAMILIES = ("plain", "inception", "highway", "resnet", "preact", "resnext", "densenet", "stochastic_depth", "regnet")

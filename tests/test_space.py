@@ -10,7 +10,7 @@ from archspace.document import Document, read_text
 from archspace.errors import UserError
 from archspace.genome import Genome
 from archspace.space.file import load_space, read_space, shipped_spaces
-from archspace.space.sampler import reachable
+from archspace.space.reach import reachable
 from archspace.space.space import Gene, Space, genome_of, values_of
 
 RESNEXTS = [name for name in zoo.names() if name.lower().startswith(("resnext-50", "resnext-101", "resnext50"))]

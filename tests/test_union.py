@@ -12,7 +12,8 @@ from archspace.searching.sampler import STARTUP, Result, propose
 from archspace.space.budget import parse_budget
 from archspace.space.describe import describe, lines
 from archspace.space.file import load_space, read_space
-from archspace.space.sampler import draws, fit, reachable, sample
+from archspace.space.reach import reachable
+from archspace.space.sampler import draws, fit, sample
 from archspace.space.space import Space, family_of, genome_of, values_of
 
 UNION = """\

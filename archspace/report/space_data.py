@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archspace.space.description import share_text, strength_text
-from archspace.units import UNITS, shape_text, si
+from archspace.units import shape_text
 
 MOST = 12, 3
 """Genes shown of a space, and of each of several families: the strongest."""
@@ -17,17 +17,17 @@ ROOM = 0.03
 
 @dataclass(frozen=True)
 class Bar:
-    """A gene: how closely cost follows it (0 to 1), in which way, and its figure as text."""
+    """A gene: how closely cost follows it, from 0 to 1; in which way (`rises`, `falls`, `words`); its label."""
 
     gene: str
     strength: float
     way: str
-    text: str
+    label: str
 
 
 @dataclass(frozen=True)
 class Row:
-    """A space, or one of its families: `ends` and `quantiles` (by percent) of cost, its genes, the share in budget."""
+    """A space or a family: least and greatest cost, quantiles of it by percent, its genes, its share in the budget."""
 
     name: str
     ends: tuple[float, float]
@@ -40,43 +40,71 @@ class Row:
 class SpaceData:
     """One row for a space, or one for each family; `edges` and `shares` (percent) are the histogram of all.
 
-    Costs are in the unit of `measure`. `allowed` are the ends of the budget in this measure, None at an end that is
-    open; `budget` is what it says, empty where there is none.
+    Costs are in the unit of `measure`. `low` and `high` are the ends of the budget in this measure, None where it has
+    none; `budget` is what it says, and how much is within it.
     """
 
     title: str
+    about: str
     measure: str
     where: str
     rows: tuple[Row, ...]
-    families: bool
     edges: tuple[float, ...]
     shares: tuple[float, ...]
     budget: str
-    allowed: tuple[float | None, float | None]
+    low: float | None
+    high: float | None
     x: tuple[float, float]
-    note: str
 
 
 def space_data(described: Mapping[str, Any]) -> SpaceData:
     """The data of the picture, from what archspace.space.describe.describe gives."""
-    families = "families" in described
-    measure = described["drivers"]["measure"]
-    rows = tuple(_row(own, measure, MOST[families]) for own in described.get("families", [described]))
-    held, drawn = described["histogram"], described["drivers"]["n"]
-    low, high = _allowed(described, measure)
-    shown = [end for row in rows for end in row.ends] + [end for end in (low, high) if end is not None]
+    several = "families" in described
+    drivers, held = described["drivers"], described["histogram"]
+    rows = tuple(_row(own, drivers["measure"], MOST[several]) for own in described.get("families", [described]))
+    low, high = _budget_ends(described)
+    shown = [*(end for row in rows for end in row.ends), *(end for end in (low, high) if end is not None)]
     room = (max(shown) / min(shown)) ** ROOM if max(shown) > min(shown) else 1.1
-    looked = "all" if described["whole"] else f"{drawn:,} drawn uniformly"
+    looked = "all of them" if described["whole"] else f"{described['draws']:,} of them, drawn uniformly"
     return SpaceData(
-        title=f"{described['name']}: {described['genomes']:,} settings of the genes, of which {looked}",
-        measure=measure,
+        title=f"{described['name']}: what networks cost, and the genes that drive it",
+        about=f"{described['genomes']:,} settings of the genes; shown are {looked}" + ", each family alike" * several,
+        measure=drivers["measure"].replace("_", " "),
         where=f"{shape_text(tuple(described['input']))}, {described['classes']} classes",
         rows=rows,
-        families=families,
         edges=tuple(held["edges"]),
-        shares=tuple(100 * count / max(drawn, 1) for count in held["counts"]),
-        budget=_budget(described),
-        allowed=(low, high),
+        shares=tuple(100 * count / drivers["n"] for count in held["counts"]),
+        budget=_budget(described["budget"]) if "budget" in described else "",
+        low=low,
+        high=high,
         x=(min(shown) / room, max(shown) * room),
-        note="",
     )
+
+
+def _row(described: Mapping[str, Any], measure: str, most: int) -> Row:
+    cost = described["cost"][measure]
+    return Row(
+        name=described["name"],
+        ends=(cost["least"], cost["greatest"]),
+        quantiles={int(share): value for share, value in cost["quantiles"].items()},
+        bars=tuple(_bar(gene) for gene in described["drivers"]["genes"][:most]),
+        share=share_text(described["budget"]["share"]) if "budget" in described else "",
+    )
+
+
+def _bar(gene: Mapping[str, Any]) -> Bar:
+    value = gene["correlation"]
+    way = "words" if not gene["signed"] else "falls" if value < 0 else "rises"
+    return Bar(gene["name"], 0.0 if value != value else abs(value), way, strength_text(gene))
+
+
+def _budget_ends(described: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    limits = described["budget"]["limits"] if "budget" in described else []
+    for limit in limits:
+        if limit["measure"] == described["drivers"]["measure"]:
+            return limit["low"] or None, limit["high"]
+    return None, None
+
+
+def _budget(share: Mapping[str, Any]) -> str:
+    return f"within {', '.join(share['text'])}: {share_text(share['share'])}"

@@ -20,11 +20,11 @@ SECONDS = {"s": Decimal(1), "ms": Decimal("1e-3"), "us": Decimal("1e-6"), "µs":
 BATCH = 32
 """Images in a training step where nothing else is said: the default recipe's."""
 _FORM = re.compile(
-    r"(?P<number>\d+(?:\.\d+)?|\.\d+)\s*(?P<unit>[a-zµμ]+)\s*"
+    r"(?P<number>\d+(?:\.\d+)?|\.\d+)\s*(?P<unit>[a-zµμ/]+)\s*"
     r"(?:(?:±|\+-|\+/-)\s*(?P<band>\d+(?:\.\d+)?)\s*%)?",
     re.IGNORECASE,
 )
-_EXAMPLES = "write 4GFLOPs, 600MFLOPs, 4GMACs or 25Mparams, with ±2% or +-2% behind it for a band"
+_EXAMPLES = "write 4GFLOPs, 600MFLOPs, 4GMACs, 25Mparams, 8GiB or 5ms, with ±2% or +-2% behind it for a band"
 _AMBIGUOUS = {
     r"[kmgt]?ops?": "an operation may be a multiply-add or half of one: FLOPs are fvcore's count, one for each "
     "multiply-add; MACs are those of convolutions and linear layers alone",

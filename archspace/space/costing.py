@@ -142,14 +142,14 @@ class Costing:
         Code that looks at an argument's type goes another way with unknowns than with numbers, and does not fail.
         """
         for row in rows[[0, -1]]:
-            if self._end(columns, row) is end:  # another branch's rows may be among them (see MOST)
-                one = np.array([row])
-                expected = np.array(self._figures_of(columns, row), np.float64)
-                out = np.full((len(expected), row + 1), np.nan)
-                if end.program is not None:
-                    end.program.run(columns, one, out)
-                if not np.array_equal(out[:, row], expected, equal_nan=True):
-                    return False
+            if self._end(columns, row) is not end:
+                continue  # another branch's rows may be among them (see MOST)
+            found = np.full((len(end.program.starts) if end.program else 1, row + 1), np.nan)
+            if end.program is not None:
+                end.program.run(columns, np.array([row]), found)
+            expected = np.broadcast_to(np.array(self._figures_of(columns, row), np.float64), len(found))
+            if not np.array_equal(found[:, row], expected, equal_nan=True):
+                return False
         return True
 
     def _end(self, columns: Columns, row: int) -> Branch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -45,6 +45,14 @@ def share_text(share: float) -> str:
 def interval_text(share: dict[str, Any]) -> str:
     """The interval of a share as text."""
     return " to ".join(share_text(end) for end in share["interval"])
+
+
+def strength_text(gene: Mapping[str, Any]) -> str:
+    """How closely cost follows a gene: with a sign where its values are numbers."""
+    value = gene["correlation"]
+    if value != value:
+        return "–"
+    return f"{value:+.2f}" if gene["signed"] and abs(value) >= 0.005 else f"{abs(value):.2f}"
 
 
 def _size(described: dict[str, Any]) -> str:
@@ -142,7 +150,7 @@ def _drivers(described: dict[str, Any]) -> Iterator[str]:
     yield from _indented(f"what drives {measure}: the rank correlation of each gene with it")
     if "families" not in described:
         width = max((len(gene["name"]) for gene in drivers["genes"]), default=0)
-        yield from (f"    {gene['name']:<{width}}  {_strength(gene)}" for gene in drivers["genes"])
+        yield from (f"    {gene['name']:<{width}}  {strength_text(gene)}" for gene in drivers["genes"])
     else:
         yield from _drivers_of_families(described)
     every = [own["drivers"] for own in described.get("families", [described])]
@@ -158,18 +166,11 @@ def _drivers(described: dict[str, Any]) -> Iterator[str]:
 def _drivers_of_families(described: dict[str, Any]) -> Iterator[str]:
     """How much the family says of cost, then the strongest genes of each."""
     width = max(len(family["name"]) for family in described["families"])
-    yield f"    {'which family':<{width}}  {_strength(described['drivers']['genes'][0])}"
+    yield f"    {'which family':<{width}}  {strength_text(described['drivers']['genes'][0])}"
     for family in described["families"]:
         first = family["drivers"]["genes"][:SHOWN]
-        told = ", ".join(f"{gene['name']} {_strength(gene)}" for gene in first)
+        told = ", ".join(f"{gene['name']} {strength_text(gene)}" for gene in first)
         yield from _wrapped(f"    {family['name']:<{width}}  ", told)
-
-
-def _strength(gene: dict[str, Any]) -> str:
-    value = gene["correlation"]
-    if value != value:
-        return "–"
-    return f"{value:+.2f}" if gene["signed"] and abs(value) >= 0.005 else f"{abs(value):.2f}"
 
 
 def _indented(sentence: str) -> list[str]:
