@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import count
+from typing import NamedTuple
 
 from archspace.blocks.registry import Family, family
 from archspace.errors import GenomeError
@@ -36,8 +38,7 @@ class Widths:
         return range(self.first, self[self.count], self.growth)
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
     """`count` blocks in a row, equal but for the one `symbol` (if any) that takes `values`, first to last."""
 
     plan: Planned
@@ -54,8 +55,7 @@ class Run:
         return (self.block(index) for index in range(self.count))
 
 
-@dataclass(frozen=True)
-class StagePlan:
+class StagePlan(NamedTuple):
     """A stage: what stands before its blocks, the blocks, what stands behind them.
 
     `width` are the channels that leave it; `block` is the family's name; `container` holds the blocks (nn.Sequential
@@ -77,7 +77,7 @@ class StagePlan:
 
 @dataclass(frozen=True)
 class Blueprint:
-    """What cost, network and source all read.
+    """What cost, network and source all read; `asked` is the genome's initialisation.
 
     `in_channels` stays a symbol in the stem (in the first stage where there is none), `num_classes` in the head.
     """
@@ -87,8 +87,21 @@ class Blueprint:
     stem: Planned | None
     stages: tuple[StagePlan, ...]
     head: Planned
-    initialisation: str
+    asked: str
     auxiliary: Auxiliary
+
+    @cached_property
+    def initialisation(self) -> str:
+        """How weights start: as the genome asks, with `auto` decided."""
+        if self.asked != "auto":
+            return self.asked
+        return "he-zero-last-norm" if any(_ends_in_norm(branch) for branch in self.branches()) else "he"
+
+    def branches(self) -> Iterator[Planned]:
+        """The residual branches in use."""
+        plans = (plan for stage in self.stages for plan in stage.plans())
+        values = (value for plan in plans for name, value in plan.arguments if name == "branch")
+        yield from (value for value in values if isinstance(value, Planned))
 
 
 def draw(genome: Genome, input: Shape = (3, 224, 224), classes: int = 1000) -> Blueprint:
@@ -99,15 +112,18 @@ def draw(genome: Genome, input: Shape = (3, 224, 224), classes: int = 1000) -> B
         raise GenomeError(f"classes must be at least 2, not {classes}")
     stages = _draw_stages(genome)
     width = stages[-1].width
-    return Blueprint(
+    blueprint = Blueprint(
         input=input,
         classes=classes,
         stem=plan_stem(genome.stem, Symbol("in_channels")),
         stages=stages,
         head=plan_head(genome.head, width, Symbol("num_classes")),
-        initialisation=_initialisation(genome, stages),
+        asked=genome.initialisation,
         auxiliary=genome.auxiliary,
     )
+    if genome.initialisation == "he-zero-last-norm" and not any(map(_ends_in_norm, blueprint.branches())):
+        raise GenomeError("initialisation he-zero-last-norm: no branch here ends in a normalisation; use he or auto")
+    return blueprint
 
 
 def _draw_stages(genome: Genome) -> tuple[StagePlan, ...]:
@@ -221,16 +237,6 @@ def _run(plan: Planned, count: int, ps: Probabilities | None) -> Run:
     if ps is None:
         return Run(plan, count)
     return Run(plan.bind(p=ps[0]), count) if ps.survival.decay == "uniform" else Run(plan, count, "p", ps)
-
-
-def _initialisation(genome: Genome, stages: tuple[StagePlan, ...]) -> str:
-    """`auto` decided; raises GenomeError where a last norm is to begin at zero and no branch ends in one."""
-    plans = [plan for stage in stages for plan in stage.plans()]
-    branches = [value for plan in plans for name, value in plan.arguments if name == "branch"]
-    zero = any(isinstance(branch, Planned) and _ends_in_norm(branch) for branch in branches)
-    if genome.initialisation == "he-zero-last-norm" and not zero:
-        raise GenomeError("initialisation he-zero-last-norm: no branch here ends in a normalisation; use he or auto")
-    return ("he-zero-last-norm" if zero else "he") if genome.initialisation == "auto" else genome.initialisation
 
 
 def _ends_in_norm(branch: Planned) -> bool:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from archspace.blueprint import Blueprint, Run, StagePlan, draw
 from archspace.errors import GenomeError
@@ -21,8 +20,7 @@ BACKWARD = 2
 """Flops of a backward pass in those of a forward pass: gradients of the layers' inputs and of their weights."""
 
 
-@dataclass(frozen=True)
-class StageCost:
+class StageCost(NamedTuple):
     """One row of a network's table: the map that leaves it, `output` (channels, height, width), and what it adds.
 
     `name` is `stem`, `stage2`, `stage2.entry` (pooling, a transition or a projection before the blocks), `stage4.exit`
@@ -79,11 +77,14 @@ def cost(blueprint: Blueprint) -> Cost:
     if blueprint.stem is not None:
         x = blueprint.stem.bind(in_channels=blueprint.input[0]).cost(start)
         rows.append(_row("stem", blueprint.stem.part.module.__name__, start, x))
-    for number, stage in enumerate(blueprint.stages, start=1):
-        with _at(f"stage {number}"):
+    number = 0
+    try:
+        for number, stage in enumerate(blueprint.stages, start=1):
             x = _add_stage(rows, f"stage{number}", stage, x)
-    with _at("head"):
+        number = 0
         end = blueprint.head.bind(num_classes=blueprint.classes).cost(x.begun())
+    except GenomeError as error:
+        raise GenomeError(f"{f'stage {number}' if number else 'head'}: {error}") from None
     rows.append(_row("head", blueprint.head.part.module.__name__, x, end))
     return Cost(
         input=blueprint.input,
@@ -111,15 +112,6 @@ def unfit(genome: Genome, input: Shape, classes: int) -> str:
     except GenomeError as error:
         return str(error)
     return ""
-
-
-@contextmanager
-def _at(place: str) -> Iterator[None]:
-    """Tell where in the network a GenomeError comes from."""
-    try:
-        yield
-    except GenomeError as error:
-        raise GenomeError(f"{place}: {error}") from None
 
 
 def _add_stage(rows: list[StageCost], name: str, stage: StagePlan, x: FeatureMap) -> FeatureMap:

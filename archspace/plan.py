@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, NamedTuple, Union
 
 if TYPE_CHECKING:
     from torch import nn
@@ -52,8 +52,7 @@ class Part:
         return Planned(self, tuple(arguments.items()))
 
 
-@dataclass(frozen=True)
-class Planned:
+class Planned(NamedTuple):
     """One call of a part: what to build, what it costs, how it is written down."""
 
     part: Part

@@ -64,7 +64,7 @@ def test_a_wrong_cost_is_reported() -> None:
     blueprint = draw(cifar(1), (3, 32, 32), 10)
     right = blueprint.head.part
     wrong = Part(right.module, lambda x, num_classes, **_: x.adaptive_pool().linear(num_classes).linear(num_classes))
-    broken = dataclasses.replace(blueprint, head=dataclasses.replace(blueprint.head, part=wrong))
+    broken = dataclasses.replace(blueprint, head=blueprint.head._replace(part=wrong))
     true = cost(blueprint)
     assert differences(broken) == (
         Difference("params", true.params + 110, true.params),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from archspace.errors import GenomeError, UserError, did_you_mean
 
@@ -28,8 +28,7 @@ class LayOut(Protocol):
     ) -> Planned: ...
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """What a stage does before its first block, and the width and stride that are left for that block."""
 
     planned: Planned | None

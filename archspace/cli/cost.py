@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 FIGURES = ("layers", "params", "macs", "flops", "acts")
 ROWS = {figure: figure for figure in FIGURES} | {"training_flops": "training flops"}
+MEMORY = "training_memory"
 
 
 @click.command()
@@ -62,11 +63,16 @@ def cost_data(found: Found) -> dict[str, Any]:
 
 
 def _plain(total: Cost) -> dict[str, Any]:
+    from archspace.memory import training_memory
+    from archspace.training.recipe import Recipe
+
+    batch = Recipe().batch
     return {
         "input": list(total.input),
         "classes": total.classes,
         **{figure: getattr(total, figure) for figure in (*FIGURES, "training_flops")},
-        "stages": [dataclasses.asdict(stage) | {"output": list(stage.output)} for stage in total.stages],
+        MEMORY: {"batch": batch, "bytes": training_memory(total, batch)},
+        "stages": [stage._asdict() | {"output": list(stage.output)} for stage in total.stages],
     }
 
 
@@ -79,12 +85,24 @@ def _print_costs(found: list[Found], data: list[dict[str, Any]], by_stage: bool)
     where = [f"{item['name']} at {_size(item['input'])}, {item['classes']} classes" for item in data]
     columns = ("", *(item["name"] for item in data), *(["ratio"] if len(data) > 1 else []))
     rows = [(ROWS[figure], *(_comma(item[figure]) for item in data), *_ratio(figure, data)) for figure in ROWS]
+    rows.append(_memory_row([item[MEMORY] for item in data]))
     print_table("; ".join(where), columns, [("genome", *(item["id"] for item in data), *[""] * (len(data) > 1)), *rows])
     if len(found) > 1:
         differing = list(_differences(*(item.genome for item in found)))
         print_table("What differs" if differing else "The genomes are equal.", columns[:3], differing)
     for item, costed in zip(found, data, strict=True) if by_stage else ():
         _print_stages(item, costed)
+
+
+def _memory_row(data: list[dict[str, int]]) -> tuple[str, ...]:
+    """The peak of a training step in float32, with the batch that it is counted at."""
+    from archspace.units import si
+
+    return (
+        f"training memory, batch {data[0]['batch']}",
+        *(si(item["bytes"], "B") for item in data),
+        *_ratio("bytes", data),
+    )
 
 
 def _print_stages(found: Found, data: dict[str, Any]) -> None:

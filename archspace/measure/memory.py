@@ -53,18 +53,18 @@ def peak_training_bytes(blueprint: Blueprint, batch: int, device: str = "cpu") -
         if on_gpu:
             torch.cuda.reset_peak_memory_stats(device)
             step()
-            return torch.cuda.max_memory_allocated(device) - before
+            return int(torch.cuda.max_memory_allocated(device)) - before
         momenta = [state["momentum_buffer"] for state in optimizer.state.values()]
         with _Living((images, labels, *network.parameters(), *network.buffers(), *momenta)) as living:
             step()
     return living.most
 
 
-class _Living(TorchDispatchMode):
+class _Living(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves its dispatch modes untyped
     """Within it, the bytes of all storages that exist: those of the tensors it is given and of all that are made."""
 
     def __init__(self, tensors: Iterable[Tensor]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.sizes: dict[int, int] = {}
         self.now = self.most = 0
         for tensor in tensors:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archspace.space.description import share_text, strength_text
-from archspace.units import shape_text
+from archspace.units import UNITS, shape_text
 
 MOST = 12, 3
 """Genes shown of a space, and of each of several families: the strongest."""
@@ -40,13 +40,14 @@ class Row:
 class SpaceData:
     """One row for a space, or one for each family; `edges` and `shares` (percent) are the histogram of all.
 
-    Costs are in the unit of `measure`. `low` and `high` are the ends of the budget in this measure, None where it has
+    Costs are in `unit`. `low` and `high` are the ends of the budget in this measure, None where it has
     none; `budget` is what it says, and how much is within it.
     """
 
     title: str
     about: str
     measure: str
+    unit: str
     where: str
     rows: tuple[Row, ...]
     edges: tuple[float, ...]
@@ -70,6 +71,7 @@ def space_data(described: Mapping[str, Any]) -> SpaceData:
         title=f"{described['name']}: what networks cost, and the genes that drive it",
         about=f"{described['genomes']:,} settings of the genes; shown are {looked}" + ", each family alike" * several,
         measure=drivers["measure"].replace("_", " "),
+        unit=UNITS[drivers["measure"]],
         where=f"{shape_text(tuple(described['input']))}, {described['classes']} classes",
         rows=rows,
         edges=tuple(held["edges"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ BLOCK = 2**17
 """Rows that are sorted by structure together."""
 FEW = 64
 """Rows of one structure that take less time one by one than a trace would."""
+PARTING = ("kernel", "stride")
+"""Genes whose few values part genomes from the start: sizes of maps would be polynomials in them."""
 MOST = 0.75
 """Share of rows from which on a structure's program runs over all of them, before the others overwrite theirs."""
 
@@ -200,7 +203,8 @@ def _unknowns(genes: Iterable[Gene], trace: Trace) -> Mapping[str, Any]:
             real = any(isinstance(value, float) for value in gene.values)
             make = trace.real if real else trace.whole
             bounds = float(gene.values[0]), float(gene.values[-1])
-            found[gene.name] = make("gene", (gene.name, "real" if real else "whole"), bounds)
+            number = make("gene", (gene.name, "real" if real else "whole"), bounds)
+            found[gene.name] = index(number) if gene.role in PARTING else number
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Real as Number
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,37 +11,40 @@ import numpy as np
 from archspace.costs import Cost
 from archspace.errors import UserError, did_you_mean
 from archspace.memory import training_memory
+from archspace.plainwords import found
 from archspace.program import Array
 from archspace.space.budget import BATCH
 from archspace.space.costing import Costing, is_word
-from archspace.space.space import Gene, Space
+from archspace.space.space import FAMILY, Gene, Space, Value
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FIGURES = ("params", "macs", "flops", "acts", "layers", "training_flops", "training_memory")
 
+LISTED = 2**20
+"""Whole numbers of a range for which it is noted which of them a gene may be."""
+SHOWN = 8
+"""Values that a message names."""
+
 
 def costs(space: Space, table: Mapping[str, Any], figures: Sequence[str] = FIGURES) -> pd.DataFrame:
     """What each row of a table costs at the target of `space`: a column for each figure, in the units of Cost.
 
-    The table has a column for every gene (of a union, for those that its rows use). Figures are float64, exact below
-    2^53; not-a-number where no network can be built. Raises UserError for a column that is missing, of another length,
-    or outside its gene.
+    The table, a DataFrame or a mapping of columns, has one for every gene of more than one value (of a union, for those
+    of the families that its rows name); others are not read. Figures are float64, exact below 2^53; not-a-number where
+    no network can be built. Raises UserError for an unknown figure, and for a column that is missing, of another
+    length, or outside its gene.
     """
     import pandas as pd
 
+    for figure in figures:
+        if figure not in FIGURES:
+            raise UserError(f"figures: unknown {figure!r}{did_you_mean(figure, FIGURES)}; known: {', '.join(FIGURES)}")
     columns = read_table(space, table)
-    size = len(next(iter(columns.values()))) if columns else len(next(iter(table.values()), ()))
-    out = table_costs(Costing(space, lambda cost: _figures(cost, figures)), columns, size, len(figures))
+    out = np.empty((len(figures), _rows_of(table, columns)))
+    Costing(space, lambda cost: _figures(cost, figures)).run(columns, out)
     return pd.DataFrame(out.T, columns=list(figures), copy=False)
-
-
-def table_costs(costing: Costing, columns: Mapping[str, Array], size: int, figures: int) -> Array:
-    """The costs (figures x rows) of columns as `read_table` gives them."""
-    out = np.empty((figures, size))
-    costing.run(columns, out)
-    return out
 
 
 def _figures(cost: Cost, figures: Sequence[str]) -> list[Any]:
@@ -50,21 +54,119 @@ def _figures(cost: Cost, figures: Sequence[str]) -> list[Any]:
     ]
 
 
+def _rows_of(table: Mapping[str, Any], columns: Mapping[str, Array]) -> int:
+    """How many rows a table has; where no column was read, by its index or by its first column."""
+    if columns:
+        return len(next(iter(columns.values())))
+    index = getattr(table, "index", None)
+    return len(next(iter(table.values()), ())) if index is None else len(index)
+
+
 def read_table(space: Space, table: Mapping[str, Any]) -> dict[str, Array]:
     """A table's columns as Costing takes them; raises UserError."""
-    columns = {gene.name: _column(space, gene, table) for gene in space.genes if len(gene.values) > 1}
-    if len({len(column) for column in columns.values()}) > 1:
-        raise UserError(f"table: columns of {', '.join(f'{name} ({len(c)})' for name, c in columns.items())} differ")
+    if not hasattr(table, "keys"):
+        raise UserError("table: expected a DataFrame or a mapping of columns; of a list of rows make a DataFrame first")
+    if not space.families:
+        return _columns(space.genes, table, None)
+    family = next(gene for gene in space.genes if gene.name == FAMILY)
+    columns = _columns((family,), table, None)
+    for number, (name, inner) in enumerate(space.families.items()):
+        rows = np.flatnonzero(columns[FAMILY] == number)
+        genes = [Gene(f"{name}.{gene.name}", gene.values, gene.log) for gene in inner.genes]
+        columns |= _columns(genes, table, rows) if len(rows) else {}
     return columns
 
 
-def _column(space: Space, gene: Gene, table: Mapping[str, Any]) -> Array:
-    if gene.name not in table:
-        raise UserError(f"table: no column {gene.name!r}{did_you_mean(gene.name, table)}; space {space.name} needs it")
-    column = np.asarray(table[gene.name])
-    if is_word(gene):
-        codes = np.full(len(column), -1, np.int8)
-        for number, value in enumerate(gene.values):
-            codes[column == value] = number
-        return codes
+def _columns(genes: Sequence[Gene], table: Mapping[str, Any], rows: Array | None) -> dict[str, Array]:
+    """The genes' columns, of which `rows` alone are looked at and filled, or all of them."""
+    columns: dict[str, Array] = {}
+    for gene in genes:
+        if gene.name in table:
+            columns[gene.name] = _column(gene, table[gene.name], rows)
+        elif len(gene.values) > 1:
+            hint = did_you_mean(gene.name, map(str, table))
+            raise UserError(f"table: no column {gene.name!r}{hint}; it may have {_shown(gene.values)}")
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name!r} {length}" for name, length in lengths.items())
+        raise UserError(f"table: columns have one row for each genome, but their lengths are {told}")
+    return columns
+
+
+def _column(gene: Gene, given: Any, rows: Array | None) -> Array:
+    entries = np.asarray(given)
+    if entries.ndim != 1:
+        raise UserError(f"table: column {gene.name!r}: expected one value for each row, in one column of that name")
+    if rows is None:
+        return _words(gene, given, entries) if is_word(gene) else _numbers(gene, entries)
+    if rows[-1] >= len(entries):
+        raise UserError(f"table: column {gene.name!r} has {len(entries)} rows, fewer than column {FAMILY!r}")
+    own = _words(gene, given, entries[rows], rows) if is_word(gene) else _numbers(gene, entries[rows], rows)
+    column: Array = np.zeros(len(entries), own.dtype)
+    column[rows] = own
     return column
+
+
+def _words(gene: Gene, given: Any, entries: Array, rows: Array | None = None) -> Array:
+    """The number of each word among the gene's values."""
+    import pandas as pd
+
+    known = pd.Index(gene.values, dtype=object)
+    if rows is None and isinstance(getattr(given, "dtype", None), pd.CategoricalDtype):
+        words = pd.Categorical(given)
+        numbers = np.append(known.get_indexer(pd.Index(words.categories, dtype=object)), -1)[words.codes]
+    else:
+        numbers = known.get_indexer(pd.Index(entries, dtype=object))
+    _refuse(gene, entries, numbers < 0, rows)
+    return np.asarray(numbers, np.int8 if len(known) < 2**7 else np.int32)
+
+
+def _numbers(gene: Gene, entries: Array, rows: Array | None = None) -> Array:
+    """The entries, checked; whole numbers as such however they were given."""
+    numbers, known = _as_numbers(gene, entries, rows), np.array(gene.values)
+    low, high = known[0], known[-1]
+    if known.dtype.kind == "i" and high - low < LISTED:
+        listed = np.zeros(high - low + 1, bool)
+        listed[known - low] = True
+        if numbers.dtype.kind == "i" and len(numbers) and low <= numbers.min() and numbers.max() <= high:
+            _refuse(gene, entries, ~listed[numbers - low], rows)
+            return numbers
+        inside = (numbers >= low) & (numbers <= high)
+        taken = np.where(inside, numbers, low).astype(known.dtype)
+        right = inside & (taken == numbers) & listed[taken - low]
+    else:
+        taken = known[np.minimum(np.searchsorted(known, numbers), len(known) - 1)]
+        right = taken == numbers
+    _refuse(gene, entries, ~right, rows)
+    return np.asarray(taken)
+
+
+def _as_numbers(gene: Gene, entries: Array, rows: Array | None) -> Array:
+    """The entries as an array of numbers; text is none, and truth values are not either."""
+    if entries.dtype.kind in "iuf":
+        return entries
+    if len(entries) and entries.dtype.kind != "O":
+        _refuse(gene, entries, np.ones(len(entries), bool), rows)
+    wrong = [not isinstance(entry, Number) or isinstance(entry, bool) for entry in entries]
+    _refuse(gene, entries, np.array(wrong, bool), rows)
+    return entries.astype(np.float64)
+
+
+def _refuse(gene: Gene, entries: Array, wrong: Array, rows: Array | None) -> None:
+    """Raise UserError for the first wrong entry; `rows` are the table's rows that the entries are from."""
+    if wrong.any():
+        place = int(wrong.argmax())
+        entry = entries[place : place + 1].tolist()[0]
+        hint = did_you_mean(entry, map(str, gene.values)) if is_word(gene) else ""
+        row = place if rows is None else int(rows[place])
+        raise UserError(
+            f"table: column {gene.name!r}, row {row} (the first is 0): {found(entry)} is no value of this gene{hint}; "
+            f"it may have {_shown(gene.values)}"
+        )
+
+
+def _shown(values: Sequence[Value]) -> str:
+    """Some values of a gene, for a message."""
+    if len(values) <= SHOWN:
+        return ", ".join(map(str, values))
+    return f"{', '.join(map(str, values[: SHOWN // 2]))}, ..., {values[-1]}"
