@@ -15,7 +15,11 @@ import archspace
 from archspace.cli.main import COMMANDS
 from archspace.cli.progress import Display, clock
 from archspace.cli.search import more_of, seconds_of
+from archspace.costs import cost_of
 from archspace.genome import genome_data
+from archspace.memory import training_memory
+from archspace.training.recipe import Recipe
+from archspace.zoo import entry
 
 GENOME = "stem: {kind: cifar, width: 16}\nstages:\n  - {block: basic, depth: 2, width: 16, stride: 1}\n"
 FIGURES = {"params", "macs", "flops", "acts"}
@@ -101,8 +105,13 @@ def test_what_answers_at_once_imports_nothing_heavy(arguments: list[str], tmp_pa
 
 def test_cost_in_json(call: Caller) -> None:
     told = data(call, "cost", "resnext50_32x4d")
-    assert set(told) == {"id", "name", "input", "classes", "layers", "stages", "training_flops"} | FIGURES
+    assert (
+        set(told)
+        == {"id", "name", "input", "classes", "layers", "stages", "training_flops", "training_memory"} | FIGURES
+    )
     assert told["training_flops"] == 3 * told["flops"]
+    memory = training_memory(cost_of(entry("resnext50_32x4d").genome), Recipe().batch)
+    assert told["training_memory"] == {"batch": Recipe().batch, "bytes": memory}
     assert (told["params"], told["macs"], told["flops"]) == (25028904, 4230479872, 4259381248)
     assert (told["input"], told["classes"], told["layers"]) == ([3, 224, 224], 1000, 50)
     assert told["name"] == "resnext50_32x4d"

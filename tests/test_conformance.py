@@ -51,6 +51,10 @@ class Branch(nn.Module):
 
 
 def branch_cost(x: FeatureMap, in_width: int, width: int, stride: int) -> FeatureMap:
+    return x.relu().conv(width, 3, stride).norm()
+
+
+def saves_no_relu(x: FeatureMap, in_width: int, width: int, stride: int) -> FeatureMap:
     return x.conv(width, 3, stride).norm()
 
 
@@ -316,6 +320,11 @@ BROKEN: dict[str, tuple[str, Family, str]] = {
     "no samples": ("cost", Family("trial", Genes, lay_out_unskipped, ()), "sample_genes is empty"),
     "norm not counted": ("cost", family(Part(Branch, costs_no_norm)), r"19x17, 7 classes: params: closed form"),
     "cost not steady": ("cost", family(Part(Branch, costs_depth)), r"5 blocks a stage, 1x9x11, 2 classes: params"),
+    "relu not saved": (
+        "memory",
+        family(Part(Branch, saves_no_relu)),
+        r"2 blocks a stage, 3x19x17, 7 classes: closed form [\d,]+, saved [\d,]+ bytes, [+-][\d,]+",
+    ),
     "idle gene": ("genes", family(genes=IdleGenes()), r"kernel = 1 instead of 3 changes nothing and is not refused"),
     "parts made anew": ("genes", laid_out(lay_out_fickle), "drawn twice, it gives two different blueprints"),
     "mistyped gene": ("file", family(genes=Mistyped("three")), "expected a whole number, found 'three'"),  # type: ignore[arg-type]

@@ -98,11 +98,8 @@ def _memory_row(data: list[dict[str, int]]) -> tuple[str, ...]:
     """The peak of a training step in float32, with the batch that it is counted at."""
     from archspace.units import si
 
-    return (
-        f"training memory, batch {data[0]['batch']}",
-        *(si(item["bytes"], "B") for item in data),
-        *_ratio("bytes", data),
-    )
+    told = [si(item["bytes"], "B") for item in data]
+    return f"training memory, batch {data[0]['batch']}", *told, *_ratio("bytes", data)
 
 
 def _print_stages(found: Found, data: dict[str, Any]) -> None:

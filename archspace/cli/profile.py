@@ -75,7 +75,9 @@ def profile(
         run_calibration(setting, size, classes, networks, noise, as_json)
         return
     if genome is None or networks is not None:
-        raise click.UsageError("name a GENOME to profile" if genome is None else "--networks belongs to --calibrate")
+        raise click.UsageError(
+            "name a GENOME to profile, or --calibrate" if genome is None else "--networks belongs to --calibrate"
+        )
     found = find_genome(genome, runs_folder(runs))
     data = _profiled(found, size, classes, setting, noise, training_batch)
     if as_json:
@@ -194,9 +196,9 @@ def _print(data: dict[str, Any], setting: Setting) -> None:
         ),
         (
             "throughput",
-            si(rates["median"], "images/s"),
-            f"{si(rates['low'], 'images/s')} to {si(rates['high'], 'images/s')}",
-            si(setting.batch / predicted["latency"], "images/s") if predicted else "",
+            _rate(rates["median"]),
+            f"{_rate(rates['low'])} to {_rate(rates['high'])}",
+            _rate(setting.batch / predicted["latency"]) if predicted else "",
         ),
         (
             f"peak of tensors, training on {memory['batch']} images",
@@ -226,3 +228,10 @@ def _calibration_line(predicted: dict[str, Any]) -> str:
     line += "" if predicted["covered"] else "; macs or acts of this network are outside their range"
     theirs, ours = predicted["versions"].get("torch"), versions()["torch"]
     return line + ("" if theirs == ours else f"; made with torch {theirs}, this is {ours}")
+
+
+def _rate(images: float) -> str:
+    """Images per second; less than one without a prefix, for there are no milliimages."""
+    from archspace.units import si
+
+    return si(images, "images/s") if images >= 1 else f"{images:.3g} images/s"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -31,19 +32,52 @@ calibration_option = click.option(
 @click.command(short_help="Validate and describe a design space.")
 @click.argument("space")
 @click.option("--budget", multiple=True, metavar="BUDGET", help=BUDGET_HELP)
-@click.option("--seed", default=0, show_default=True, help="Seed of the random genomes looked at.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the settings that are drawn.")
+@batch_option
+@calibration_option
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also draw the spread of costs and the genes that drive it: .html, .svg or .png.",
+)
 @json_option
-def space(space: str, budget: tuple[str, ...], seed: int, as_json: bool) -> None:
-    """Validate and describe a design space: SPACE is a file or the name of a shipped one."""
-    from archspace.space.budget import parse_budget
-    from archspace.space.describe import describe, lines
-    from archspace.space.file import load_space
+def space(
+    space: str,
+    budget: tuple[str, ...],
+    seed: int,
+    batch: int,
+    calibration: str | None,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Validate and describe a design space: SPACE is a file or the name of a shipped one.
 
-    described = describe(load_space(space), parse_budget(budget) if budget else None, seed)
+    Tells how many genomes it has, what they cost, how many keep the budget, and which genes drive cost. Spaces of up to
+    two million settings are gone through as a whole; of larger ones settings are drawn uniformly over the genes.
+    """
+    from archspace.api import budget_of, load_space
+    from archspace.space.describe import describe, lines
+
+    if output is not None:
+        from archspace.report.save import check_suffix
+
+        check_suffix(output)
+    found, limits = load_space(space), budget_of(budget, batch, calibration) if budget else None
+    described = describe(found, limits, seed)
     if as_json:
         print_json(described)
     else:
         click.echo("\n".join(lines(described)))
+    for limit in limits.limits if limits else ():
+        if limit.predicted is not None or limit.batch:
+            click.echo(where_it_holds(limit), err=True)
+    if output is not None:
+        from archspace.report.save import save_figure
+        from archspace.report.space_figure import space_figure
+
+        save_figure(space_figure(described), output, found.name)
+        click.echo(f"written to {output}", err=True)
 
 
 @click.command(short_help="Genomes within a budget and their costs.")

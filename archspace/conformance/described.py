@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from archspace.blocks.registry import Family
-from archspace.blueprint import draw
+from archspace.blueprint import Blueprint, draw
 from archspace.conformance.cases import INPUT, WIDTH, genome_of, network_of, stage_of
+from archspace.costs import cost as blueprint_cost
 from archspace.errors import GenomeError
 from archspace.genome import Genome, Shape, Stem, Survival, genome_data
 from archspace.genomefile import genome_from_data
 from archspace.measure.count import differences
+from archspace.measure.memory import saved_bytes
 from archspace.network import build
+from archspace.units import shape_text
 
 COUNTED: tuple[tuple[int, Shape, int], ...] = ((2, (3, 19, 17), 7), (5, (1, 9, 11), 2))
 """Blocks in a stage, input and classes. Five blocks, as a stage's cost is carried on from its first two."""
@@ -21,13 +24,25 @@ COUNTED: tuple[tuple[int, Shape, int], ...] = ((2, (3, 19, 17), 7), (5, (1, 9, 1
 
 def cost(family: Family, genes: Any) -> Iterator[str]:
     """The closed form is what is built (params), what runs (macs, acts) and what fvcore counts (flops)."""
+    for where, blueprint in _counted(family, genes):
+        for item in differences(blueprint):
+            yield f"{where}: {item.figure}: closed form {item.closed_form:,}, counted {item.counted:,}"
+
+
+def memory(family: Family, genes: Any) -> Iterator[str]:
+    """What autograd saves of an image for the backward pass is what the closed form says, to the byte."""
+    for where, blueprint in _counted(family, genes):
+        closed, seen = blueprint_cost(blueprint).saved, saved_bytes(blueprint, 1)
+        if closed != seen:
+            yield f"{where}: closed form {closed:,}, saved {seen:,} bytes, {seen - closed:+,}"
+
+
+def _counted(family: Family, genes: Any) -> Iterator[tuple[str, Blueprint]]:
+    """The networks that costs are held to, a shallow and a deep one, each with what it is."""
     for depth, shape, classes in COUNTED:
         survival = Survival(0.5) if family.residual and depth == 2 else None
-        for item in differences(draw(genome_of(family, genes, depth, survival), shape, classes)):
-            yield (
-                f"{depth} blocks a stage, {'x'.join(map(str, shape))}, {classes} classes: {item.figure}: "
-                f"closed form {item.closed_form:,}, counted {item.counted:,}"
-            )
+        where = f"{depth} blocks a stage, {shape_text(shape)}, {classes} classes"
+        yield where, draw(genome_of(family, genes, depth, survival), shape, classes)
 
 
 def genes(family: Family, genes: Any) -> Iterator[str]:

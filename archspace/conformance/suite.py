@@ -12,6 +12,7 @@ TRIALS = (
     described.genes,
     described.file,
     described.cost,
+    described.memory,
     described.flags,
     described.padding,
     running.gradients,

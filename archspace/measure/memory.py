@@ -55,7 +55,8 @@ def peak_training_bytes(blueprint: Blueprint, batch: int, device: str = "cpu") -
             step()
             return int(torch.cuda.max_memory_allocated(device)) - before
         momenta = [state["momentum_buffer"] for state in optimizer.state.values()]
-        with _Living((images, labels, *network.parameters(), *network.buffers(), *momenta)) as living:
+        living = _Living((images, labels, *network.parameters(), *network.buffers(), *momenta))
+        with living:
             step()
     return living.most
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from archspace.space.description import share_text, strength_text
+from archspace.space.description import counted, share_text, strength_text
 from archspace.units import UNITS, shape_text
 
 MOST = 12, 3
@@ -41,7 +41,7 @@ class SpaceData:
     """One row for a space, or one for each family; `edges` and `shares` (percent) are the histogram of all.
 
     Costs are in `unit`. `low` and `high` are the ends of the budget in this measure, None where it has
-    none; `budget` is what it says, and how much is within it.
+    none; `budget` is what it says, and how much is within it; `cut` tells how many genes are shown.
     """
 
     title: str
@@ -50,6 +50,7 @@ class SpaceData:
     unit: str
     where: str
     rows: tuple[Row, ...]
+    cut: str
     edges: tuple[float, ...]
     shares: tuple[float, ...]
     budget: str
@@ -67,13 +68,16 @@ def space_data(described: Mapping[str, Any]) -> SpaceData:
     shown = [*(end for row in rows for end in row.ends), *(end for end in (low, high) if end is not None)]
     room = (max(shown) / min(shown)) ** ROOM if max(shown) > min(shown) else 1.1
     looked = "all of them" if described["whole"] else f"{described['draws']:,} of them, drawn uniformly"
+    genes = 0 if several else len(drivers["genes"])
     return SpaceData(
         title=f"{described['name']}: what networks cost, and the genes that drive it",
-        about=f"{described['genomes']:,} settings of the genes; shown are {looked}" + ", each family alike" * several,
+        about=f"{counted(described['genomes'], 'setting')} of the genes; shown are {looked}"
+        + (", each family alike" if several else ""),
         measure=drivers["measure"].replace("_", " "),
         unit=UNITS[drivers["measure"]],
-        where=f"{shape_text(tuple(described['input']))}, {described['classes']} classes",
+        where=_where(described, described["cost"][drivers["measure"]]),
         rows=rows,
+        cut=f" ({MOST[0]} of {genes} genes)" if genes > MOST[0] else "",
         edges=tuple(held["edges"]),
         shares=tuple(100 * count / drivers["n"] for count in held["counts"]),
         budget=_budget(described["budget"]) if "budget" in described else "",
@@ -81,6 +85,12 @@ def space_data(described: Mapping[str, Any]) -> SpaceData:
         high=high,
         x=(min(shown) / room, max(shown) * room),
     )
+
+
+def _where(described: Mapping[str, Any], cost: Mapping[str, Any]) -> str:
+    """What a cost holds for: the target, and for memory and latency the images at once and the device."""
+    where = [shape_text(tuple(described["input"])), f"{described['classes']} classes"]
+    return ", ".join(where + [f"batch {cost['batch']}"] * ("batch" in cost) + [cost["device"]] * ("device" in cost))
 
 
 def _row(described: Mapping[str, Any], measure: str, most: int) -> Row:

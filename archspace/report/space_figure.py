@@ -24,7 +24,7 @@ WAYS = {
 """Colour and name of each way in which cost follows a gene."""
 STROKES = (((0, 100), 1.5, "least to greatest"), ((5, 95), 4.0, "5 to 95%"), ((25, 75), 11.0, "25 to 75%"))
 """Percent of the settings at which a stroke begins and ends, its width in pixels, its name."""
-TOP, BOTTOM, RIGHT = 104, 110, 24
+TOP, BOTTOM, RIGHT = 96, 110, 24
 """Pixels above, below and right of the plots."""
 ROW, LINE = 58, 27
 """Pixels of a family, and of a gene where there is one space."""
@@ -61,15 +61,19 @@ def _lay_out(figure: go.Figure, data: SpaceData, several: bool) -> None:
     between = 2 * GAP + CHARACTER * max(map(len, names), default=0)
     width = WIDTH - left - RIGHT
     first, second = (width - BARS[several] - between) / width, (width - BARS[several]) / width
-    text = f"<b>{escape(data.title)}</b><br><span style='font-size:12px'>{escape(data.about)}</span>"
     figure.update_layout(
         height=height + TOP + BOTTOM,
         margin={"l": left, "r": RIGHT, "t": TOP, "b": BOTTOM},
-        title={"text": text, "font": {"size": 15}, "x": 0, "xref": "paper", "y": 1 - 14 / (height + TOP + BOTTOM)},
         legend={"x": 0, "y": -62 / height},
         barmode="overlay",
     )
-    figure.update_layout(title={"yanchor": "top"})
+    figure.add_annotation(
+        text=f"<b>{escape(data.title)}</b><br><span style='font-size:12px'>{escape(data.about)}</span>",
+        font={"size": 15},
+        align="left",
+        showarrow=False,
+        **{"x": 0, "xref": "paper", "xanchor": "left", "y": 1, "yref": "paper", "yanchor": "bottom", "yshift": 34},
+    )
     values, labels = log_ticks(*data.x, data.unit)
     apart = max(1, math.ceil(len(values) * TICK / (first * width)))
     figure.update_xaxes(type="log", range=[math.log10(end) for end in data.x], domain=[0, first], tickangle=0)
@@ -78,7 +82,7 @@ def _lay_out(figure: go.Figure, data: SpaceData, several: bool) -> None:
     longest = max((len(_behind(bar, several)) for row in data.rows for bar in row.bars), default=0)
     reach = BARS[several] / max(90.0, BARS[several] - SMALL * longest - GAP)
     own = {"gridcolor": FAINT, "linecolor": FAINT, "zeroline": False, "tickcolor": FAINT}
-    title = {"text": f"rank correlation with {data.measure}", "standoff": 8}
+    title = {"text": f"rank correlation with {data.measure}{data.cut}", "standoff": 8}
     figure.update_layout(
         xaxis2={
             **own,
@@ -160,7 +164,7 @@ def _add_strokes(figure: go.Figure, data: SpaceData, middles: list[float], axis:
         yaxis=axis,
         mode="markers",
         marker={"color": "white", "size": 8, "line": {"color": INK, "width": 1.5}},
-        name="50%",
+        name="median",
         text=[_hover(row, data.unit) for row in data.rows],
         hovertemplate="%{text}<extra></extra>",
     )
@@ -192,6 +196,7 @@ def _add_bars(figure: go.Figure, bars: tuple[Bar, ...], places: list[float], wid
                 name=name,
                 text=[escape(_behind(bar, several)) for bar, _ in own],
                 textposition="outside",
+                constraintext="none",
                 textfont={"size": 11, "color": INK},
                 cliponaxis=False,
                 hoverinfo="skip",
@@ -199,7 +204,10 @@ def _add_bars(figure: go.Figure, bars: tuple[Bar, ...], places: list[float], wid
 
 
 def _add_budget(figure: go.Figure, data: SpaceData) -> None:
-    """The ends of the budget as dashed lines over the left plot, and what is within it above."""
+    """The costs that keep the budget, shaded between dashed lines over the left plot; what it says above."""
+    if data.high is not None:
+        ends = {"x0": data.low or data.x[0], "x1": data.high, "xref": "x", "y0": 0, "y1": 1, "yref": "paper"}
+        figure.add_shape(type="rect", **ends, fillcolor=BUDGET, opacity=0.08, line={"width": 0}, layer="below")
     for end in (data.low, data.high):
         if end is not None:
             line = {"color": BUDGET, "width": 1.5, "dash": "dash"}

@@ -56,14 +56,15 @@ def strength_text(gene: Mapping[str, Any]) -> str:
 
 
 def _size(described: dict[str, Any]) -> str:
-    settings, distinct = _counted(described["genomes"], "setting"), described["distinct"]
+    settings, distinct = counted(described["genomes"], "setting"), described["distinct"]
     if distinct is not None and distinct < described["genomes"]:
-        return f"{_counted(distinct, 'genome')} from {settings} of the genes"
+        return f"{counted(distinct, 'genome')} from {settings} of the genes"
     whole = described["one_to_one"] and described["buildable"]["share"] == 1
-    return _counted(described["genomes"], "genome") if whole else f"{settings} of the genes"
+    return counted(described["genomes"], "genome") if whole else f"{settings} of the genes"
 
 
-def _counted(count: int, noun: str) -> str:
+def counted(count: int, noun: str) -> str:
+    """A number with a noun in the singular or the plural: 1 genome, 1,200 genomes."""
     return f"{count:,} {noun}{'s' if count != 1 else ''}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from numbers import Real as Number
 from typing import TYPE_CHECKING, Any
 
@@ -43,8 +44,14 @@ def costs(space: Space, table: Mapping[str, Any], figures: Sequence[str] = FIGUR
             raise UserError(f"figures: unknown {figure!r}{did_you_mean(figure, FIGURES)}; known: {', '.join(FIGURES)}")
     columns = read_table(space, table)
     out = np.empty((len(figures), _rows_of(table, columns)))
-    Costing(space, lambda cost: _figures(cost, figures)).run(columns, out)
+    _costing(space, tuple(figures)).run(columns, out)
     return pd.DataFrame(out.T, columns=list(figures), copy=False)
+
+
+@lru_cache(maxsize=32)
+def _costing(space: Space, figures: tuple[str, ...]) -> Costing:
+    """The costing of some figures: what it traced for one table serves the next."""
+    return Costing(space, lambda cost: _figures(cost, figures))
 
 
 def _figures(cost: Cost, figures: Sequence[str]) -> list[Any]:
@@ -94,36 +101,37 @@ def _columns(genes: Sequence[Gene], table: Mapping[str, Any], rows: Array | None
 
 
 def _column(gene: Gene, given: Any, rows: Array | None) -> Array:
-    entries = np.asarray(given)
+    entries = given if hasattr(given, "dtype") else np.asarray(given)
     if entries.ndim != 1:
         raise UserError(f"table: column {gene.name!r}: expected one value for each row, in one column of that name")
+    read = _words if is_word(gene) else _numbers
     if rows is None:
-        return _words(gene, given, entries) if is_word(gene) else _numbers(gene, entries)
+        return read(gene, entries, None)
     if rows[-1] >= len(entries):
         raise UserError(f"table: column {gene.name!r} has {len(entries)} rows, fewer than column {FAMILY!r}")
-    own = _words(gene, given, entries[rows], rows) if is_word(gene) else _numbers(gene, entries[rows], rows)
+    held = getattr(entries, "array", entries)  # of a Series; categories stay categories
+    own = read(gene, held[rows], rows)
     column: Array = np.zeros(len(entries), own.dtype)
     column[rows] = own
     return column
 
 
-def _words(gene: Gene, given: Any, entries: Array, rows: Array | None = None) -> Array:
+def _words(gene: Gene, entries: Any, rows: Array | None) -> Array:
     """The number of each word among the gene's values."""
     import pandas as pd
 
-    known = pd.Index(gene.values, dtype=object)
-    if rows is None and isinstance(getattr(given, "dtype", None), pd.CategoricalDtype):
-        words = pd.Categorical(given)
-        numbers = np.append(known.get_indexer(pd.Index(words.categories, dtype=object)), -1)[words.codes]
-    else:
-        numbers = known.get_indexer(pd.Index(entries, dtype=object))
-    _refuse(gene, entries, numbers < 0, rows)
-    return np.asarray(numbers, np.int8 if len(known) < 2**7 else np.int32)
+    held = getattr(entries, "array", entries)
+    codes, words = (held.codes, held.categories) if isinstance(held, pd.Categorical) else pd.factorize(entries)
+    numbers = pd.Index(gene.values, dtype=object).get_indexer(pd.Index(words, dtype=object))
+    kind = np.int8 if len(gene.values) < 2**7 else np.int32
+    column: Array = np.append(numbers, -1).astype(kind)[codes]
+    _refuse(gene, entries, column < 0, rows)
+    return column
 
 
-def _numbers(gene: Gene, entries: Array, rows: Array | None = None) -> Array:
+def _numbers(gene: Gene, entries: Any, rows: Array | None) -> Array:
     """The entries, checked; whole numbers as such however they were given."""
-    numbers, known = _as_numbers(gene, entries, rows), np.array(gene.values)
+    numbers, known = _as_numbers(gene, np.asarray(entries), rows), np.array(gene.values)
     low, high = known[0], known[-1]
     if known.dtype.kind == "i" and high - low < LISTED:
         listed = np.zeros(high - low + 1, bool)
@@ -152,11 +160,11 @@ def _as_numbers(gene: Gene, entries: Array, rows: Array | None) -> Array:
     return entries.astype(np.float64)
 
 
-def _refuse(gene: Gene, entries: Array, wrong: Array, rows: Array | None) -> None:
+def _refuse(gene: Gene, entries: Any, wrong: Array, rows: Array | None) -> None:
     """Raise UserError for the first wrong entry; `rows` are the table's rows that the entries are from."""
     if wrong.any():
         place = int(wrong.argmax())
-        entry = entries[place : place + 1].tolist()[0]
+        entry = np.asarray(entries)[place : place + 1].tolist()[0]
         hint = did_you_mean(entry, map(str, gene.values)) if is_word(gene) else ""
         row = place if rows is None else int(rows[place])
         raise UserError(
