@@ -191,7 +191,8 @@ class FeatureMap(NamedTuple):
 
     def recomputed(self, end: FeatureMap) -> FeatureMap:
         """The end of a path that began here and is computed again in the backward pass: it keeps nothing."""
-        held = larger(end.held, end.saved - self.saved + GRADIENTS * FLOAT * self.elements)
+        gradients = FLOAT * (GRADIENTS * self.elements + end.elements)
+        held = larger(end.held, end.saved - self.saved + gradients)
         return _new(FeatureMap, (*end[:9], self.saved, held, False, False))
 
     def scaled_by(self, gate: FeatureMap) -> FeatureMap:

@@ -12,7 +12,7 @@ from archspace.unknown import larger
 
 @dataclass(frozen=True)
 class TrainingMemory:
-    """Bytes by what they are for, each at its most, which is not at the same time for all: the sum exceeds the peak.
+    """Bytes by what they are for, each at its most, which is not at the same time for all: their sum is no peak.
 
     `saved` is what the forward pass keeps for the backward pass, which frees it as gradients come.
     """

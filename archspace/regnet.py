@@ -80,7 +80,7 @@ def _quantised(w0: Array, wa: Array, wm: Array, depth: Array, group_width: Array
     depths, widths = np.zeros((2, steps + 1, len(w0)))
     number, begin, every = np.zeros(len(w0), int), np.zeros(len(w0)), np.arange(len(w0))
     for step in range(steps):
-        with np.errstate(divide="ignore"):  # widths that do not rise end at infinity
+        with np.errstate(divide="ignore", over="ignore"):  # widths that do not rise end at infinity
             end = np.minimum(depth, np.ceil((w0 * wm ** (step + 0.5) - w0) / wa))
         some = end > begin
         width = np.rint(w0 * wm ** float(step) / QUANTUM) * QUANTUM

@@ -76,9 +76,9 @@ def codes(draw: st.DrawFn, whole: bool = True, depth: int = 4, parting: bool = T
     if whole:
         inexact = draw(codes(False, depth - 1, parting))
         either += [operator.floordiv, operator.mod]
-        rounded = [lambda genes, f=f: f(inexact(genes)) for f in (round, math.floor)]
+        to_whole: Callable[[Any], int] = round if draw(st.booleans()) else math.floor
         if draw(st.integers(0, 4)) == 0:
-            return draw(st.sampled_from([rounded[0], rounded[1]]))
+            return lambda genes: to_whole(inexact(genes))
     else:
         either.append(operator.truediv)
     if parting and draw(st.integers(0, 3)) == 0:

@@ -114,7 +114,7 @@ class FrugalDenseLayer(DenseLayer):
 def frugal_dense_layer_cost(x: FeatureMap, in_width: int, growth: int) -> FeatureMap:
     """Closed form of FrugalDenseLayer."""
     x = x.keep_each(growth)
-    return x.appended(x.recomputed(x.norm().relu().conv(growth, 3)))
+    return x.appended(x.recomputed(x.copied().norm().relu().conv(growth, 3)))
 
 
 class FrugalBottleneckDenseLayer(BottleneckDenseLayer):
@@ -129,7 +129,7 @@ class FrugalBottleneckDenseLayer(BottleneckDenseLayer):
 def frugal_bottleneck_dense_layer_cost(x: FeatureMap, in_width: int, inner: int, growth: int) -> FeatureMap:
     """Closed form of FrugalBottleneckDenseLayer."""
     x = x.keep_each(growth)
-    joined = x.recomputed(x.norm().relu().conv(inner, 1))
+    joined = x.recomputed(x.copied().norm().relu().conv(inner, 1))
     return x.appended(joined.norm().relu().conv(growth, 3))
 
 

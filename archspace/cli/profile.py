@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from archspace.measure.latency import Setting, Timing
 
 
-@click.command()
+@click.command(short_help="Measure latency, throughput and peak training memory.")
 @click.argument("genome", required=False)
 @click.option("--device", default="cpu", show_default=True, metavar="cpu|cuda|cuda:N", help="What computes.")
 @click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Images in a forward pass.")

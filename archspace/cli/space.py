@@ -56,13 +56,13 @@ def space(
     Tells how many genomes it has, what they cost, how many keep the budget, and which genes drive cost. Spaces of up to
     two million settings are gone through as a whole; of larger ones settings are drawn uniformly over the genes.
     """
+    from archspace.report.save import check_suffix, save_figure
+
+    if output is not None:
+        check_suffix(output)
     from archspace.api import budget_of, load_space
     from archspace.space.describe import describe, lines
 
-    if output is not None:
-        from archspace.report.save import check_suffix
-
-        check_suffix(output)
     found, limits = load_space(space), budget_of(budget, batch, calibration) if budget else None
     described = describe(found, limits, seed)
     if as_json:
@@ -73,7 +73,6 @@ def space(
         if limit.predicted is not None or limit.batch:
             click.echo(where_it_holds(limit), err=True)
     if output is not None:
-        from archspace.report.save import save_figure
         from archspace.report.space_figure import space_figure
 
         save_figure(space_figure(described), output, found.name)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archspace.errors import UserError
-from archspace.report.page import PLOTLY_CONFIG
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -47,6 +46,8 @@ def save_figure(figure: go.Figure, path: Path, title: str) -> None:
 
 
 def _page(figure: go.Figure, title: str) -> bytes:
+    from archspace.report.page import PLOTLY_CONFIG
+
     body = figure.to_html(full_html=False, include_plotlyjs=True, config=PLOTLY_CONFIG)
     head = f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'
     return f"{head}{body}\n</html>\n".encode()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from archspace.space.description import counted, share_text, strength_text
+from archspace.space.description import counted, strength_text, told_share
 from archspace.units import UNITS, shape_text
 
 MOST = 12, 3
@@ -90,7 +90,9 @@ def space_data(described: Mapping[str, Any]) -> SpaceData:
 def _where(described: Mapping[str, Any], cost: Mapping[str, Any]) -> str:
     """What a cost holds for: the target, and for memory and latency the images at once and the device."""
     where = [shape_text(tuple(described["input"])), f"{described['classes']} classes"]
-    return ", ".join(where + [f"batch {cost['batch']}"] * ("batch" in cost) + [cost["device"]] * ("device" in cost))
+    where += [f"batch {cost['batch']}"] if "batch" in cost else []
+    where += [cost["device"]] if "device" in cost else []
+    return ", ".join(where)
 
 
 def _row(described: Mapping[str, Any], measure: str, most: int) -> Row:
@@ -100,7 +102,7 @@ def _row(described: Mapping[str, Any], measure: str, most: int) -> Row:
         ends=(cost["least"], cost["greatest"]),
         quantiles={int(share): value for share, value in cost["quantiles"].items()},
         bars=tuple(_bar(gene) for gene in described["drivers"]["genes"][:most]),
-        share=share_text(described["budget"]["share"]) if "budget" in described else "",
+        share=told_share(described["budget"]) if "budget" in described else "",
     )
 
 
@@ -118,5 +120,5 @@ def _budget_ends(described: Mapping[str, Any]) -> tuple[float | None, float | No
     return None, None
 
 
-def _budget(share: Mapping[str, Any]) -> str:
-    return f"within {', '.join(share['text'])}: {share_text(share['share'])}"
+def _budget(share: dict[str, Any]) -> str:
+    return f"within {', '.join(share['text'])}: {told_share(share)}"

@@ -147,11 +147,14 @@ class Costing:
         for row in rows[[0, -1]]:
             if self._end(columns, row) is not end:
                 continue  # another branch's rows may be among them (see MOST)
-            found = np.full((len(end.program.starts) if end.program else 1, row + 1), np.nan)
-            if end.program is not None:
-                end.program.run(columns, np.array([row]), found)
-            expected = np.broadcast_to(np.array(self._figures_of(columns, row), np.float64), len(found))
-            if not np.array_equal(found[:, row], expected, equal_nan=True):
+            expected = np.array(self._figures_of(columns, row), np.float64)
+            if end.program is None:
+                right = bool(np.isnan(expected).all())
+            else:
+                out = np.empty((len(end.program.starts), row + 1))
+                end.program.run(columns, np.array([row]), out)
+                right = np.array_equal(out[:, row], expected)
+            if not right:
                 return False
         return True
 
@@ -203,7 +206,7 @@ def _unknowns(genes: Iterable[Gene], trace: Trace) -> Mapping[str, Any]:
             real = any(isinstance(value, float) for value in gene.values)
             make = trace.real if real else trace.whole
             bounds = float(gene.values[0]), float(gene.values[-1])
-            number = make("gene", (gene.name, "real" if real else "whole"), bounds)
+            number: Any = make("gene", (gene.name, "real" if real else "whole"), bounds)
             found[gene.name] = index(number) if gene.role in PARTING else number
     return found
 

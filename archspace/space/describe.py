@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,9 @@ from archspace.seeds import derive
 from archspace.space.budget import Budget, Limit, combined
 from archspace.space.description import lines
 from archspace.space.estimates import chance, correlation, correlation_ratio, histogram, quantile, ranks, wilson
-from archspace.space.reach import out_of_reach, reachable
+from archspace.space.reach import ends_of, out_of_reach, reachable
 from archspace.space.sameness import one_to_one
-from archspace.space.sampler import draws
+from archspace.space.sampler import candidate, draws
 from archspace.space.space import Space, genome_of
 from archspace.space.survey import WHOLE, Survey, draws_of_each, measured, pooled, settings_within, surveyed
 
@@ -133,10 +134,14 @@ def _within(space: Space, limits: Budget, survey: Survey, most: int) -> dict[str
 
 
 def _check_reach(space: Space, limits: Budget, share: dict[str, Any], seed: int) -> None:
-    """Raise BudgetError where none was seen that keeps the budget, and none can be drawn."""
+    """Raise BudgetError where none was seen that keeps the budget, none lies at an end, and none can be drawn."""
     if share["settings"] == 0:
         raise BudgetError(out_of_reach(space, limits))
-    if not share["share"]:
+    if share["share"]:
+        return
+    ends = [end for limit in limits.limits for end in ends_of(space, replace(limit, low=0, high=math.inf))]
+    known = (candidate(space, end.values) for end in ends)
+    if not any(found is not None and limits.allows(found.cost) for found in known):
         next(draws(space, limits, random.Random(seed)))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
-from archspace.space.space import Gene
+from archspace.space.space import FAMILY, Gene
 from archspace.units import UNITS, shape_text, si
 
 COLUMNS = 100
@@ -40,6 +40,12 @@ def share_text(share: float) -> str:
     near = 100 * min(share, 1 - share)
     decimals = 0 if near <= 0 else max(2, 1 - math.floor(math.log10(near)))
     return f"{100 * share:.{decimals}f}%"
+
+
+def told_share(share: dict[str, Any]) -> str:
+    """A share as text; where none was seen, the end of its interval that it lies below."""
+    known = share["share"] or share["settings"] is not None
+    return share_text(share["share"]) if known else f"<{share_text(share['interval'][1])}"
 
 
 def interval_text(share: dict[str, Any]) -> str:
@@ -134,12 +140,12 @@ def _short(share: dict[str, Any]) -> str:
 def _budget(described: dict[str, Any]) -> list[str]:
     """How much of the space keeps the budget."""
     share = described["budget"]
-    told = f"within {', '.join(share['text'])}: {share_text(share['share'])}"
-    of = " of the settings" + (", each family counting alike" if "families" in described else "")
+    told = f"within {', '.join(share['text'])}: {told_share(share)} of the settings"
+    told += ", each family counting alike" if "families" in described else ""
     if share["settings"] is not None:
-        return _indented(f"{told}{of}, exactly {share['settings']:,} of {described['genomes']:,}")
-    some = "" if share["share"] else "; none of these keeps it, but there are some"
-    return _indented(f"{told}{of} (95 % interval {interval_text(share)}, {share['draws']:,} drawn{some})")
+        return _indented(f"{told}, exactly {share['settings']:,} of {described['genomes']:,}")
+    seen = f"{share['draws']:,} drawn" if share["share"] else f"none of {share['draws']:,} drawn keeps it, but some do"
+    return _indented(f"{told} (95 % interval {interval_text(share)}, {seen})")
 
 
 def _drivers(described: dict[str, Any]) -> Iterator[str]:
@@ -155,10 +161,10 @@ def _drivers(described: dict[str, Any]) -> Iterator[str]:
     else:
         yield from _drivers_of_families(described)
     every = [own["drivers"] for own in described.get("families", [described])]
-    good = max(own["chance"] for own in every)
-    count = f"n = {min(own['n'] for own in every):,}" + (" of each family" if "families" in described else "")
+    good, least = max(own["chance"] for own in every), min(own["n"] for own in every)
+    of = " or more of each family" if "families" in described else ""
     yield from _indented(
-        f"({count}: good to ±{good:.1g}, 95 % interval)" if good else f"({count}, all there are: exact)"
+        f"(n = {least:,}{of}: good to ±{good:.1g}, 95 % interval)" if good else "(of all settings: exact)"
     )
     if not all(gene["signed"] for own in (drivers, *every) for gene in own["genes"]):
         yield from _indented("(words have no order and so no sign: theirs is the correlation ratio of the ranks)")
@@ -166,8 +172,8 @@ def _drivers(described: dict[str, Any]) -> Iterator[str]:
 
 def _drivers_of_families(described: dict[str, Any]) -> Iterator[str]:
     """How much the family says of cost, then the strongest genes of each."""
-    width = max(len(family["name"]) for family in described["families"])
-    yield f"    {'which family':<{width}}  {strength_text(described['drivers']['genes'][0])}"
+    width = max(len(name) for name in (FAMILY, *(family["name"] for family in described["families"])))
+    yield f"    {FAMILY:<{width}}  {strength_text(described['drivers']['genes'][0])}"
     for family in described["families"]:
         first = family["drivers"]["genes"][:SHOWN]
         told = ", ".join(f"{gene['name']} {strength_text(gene)}" for gene in first)

@@ -21,6 +21,8 @@ from archspace.space.space import FAMILY, Gene, Space, Value
 if TYPE_CHECKING:
     import pandas as pd
 
+    Table = Mapping[str, Any] | pd.DataFrame
+
 FIGURES = ("params", "macs", "flops", "acts", "layers", "training_flops", "training_memory")
 
 LISTED = 2**20
@@ -29,7 +31,7 @@ SHOWN = 8
 """Values that a message names."""
 
 
-def costs(space: Space, table: Mapping[str, Any], figures: Sequence[str] = FIGURES) -> pd.DataFrame:
+def costs(space: Space, table: Table, figures: Sequence[str] = FIGURES) -> pd.DataFrame:
     """What each row of a table costs at the target of `space`: a column for each figure, in the units of Cost.
 
     The table, a DataFrame or a mapping of columns, has one for every gene of more than one value (of a union, for those
@@ -61,15 +63,14 @@ def _figures(cost: Cost, figures: Sequence[str]) -> list[Any]:
     ]
 
 
-def _rows_of(table: Mapping[str, Any], columns: Mapping[str, Array]) -> int:
+def _rows_of(table: Table, columns: Mapping[str, Array]) -> int:
     """How many rows a table has; where no column was read, by its index or by its first column."""
     if columns:
         return len(next(iter(columns.values())))
-    index = getattr(table, "index", None)
-    return len(next(iter(table.values()), ())) if index is None else len(index)
+    return len(next(iter(table.values()), ())) if isinstance(table, Mapping) else len(table.index)
 
 
-def read_table(space: Space, table: Mapping[str, Any]) -> dict[str, Array]:
+def read_table(space: Space, table: Table) -> dict[str, Array]:
     """A table's columns as Costing takes them; raises UserError."""
     if not hasattr(table, "keys"):
         raise UserError("table: expected a DataFrame or a mapping of columns; of a list of rows make a DataFrame first")
@@ -84,7 +85,7 @@ def read_table(space: Space, table: Mapping[str, Any]) -> dict[str, Array]:
     return columns
 
 
-def _columns(genes: Sequence[Gene], table: Mapping[str, Any], rows: Array | None) -> dict[str, Array]:
+def _columns(genes: Sequence[Gene], table: Table, rows: Array | None) -> dict[str, Array]:
     """The genes' columns, of which `rows` alone are looked at and filled, or all of them."""
     columns: dict[str, Array] = {}
     for gene in genes:
