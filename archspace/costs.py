@@ -25,7 +25,7 @@ class StageCost(NamedTuple):
 
     `name` is `stem`, `stage2`, `stage2.entry` (pooling, a transition or a projection before the blocks), `stage4.exit`
     or `head`; `block` is the family's or the part's name. The first of the row's `depth` blocks sees `sees` channels,
-    each further one `sees_more` more. `held` are the most bytes that training holds within the row beside what is
+    each further one `sees_more` more; the first, or the largest where they grow, has `block_params`. `held` are the most bytes that training holds within the row beside what is
     saved: maps and gradients on their way, of one image.
     """
 
@@ -36,6 +36,7 @@ class StageCost(NamedTuple):
     sees_more: int
     output: Shape
     params: int
+    block_params: int
     macs: int
     flops: int
     acts: int
@@ -117,12 +118,13 @@ def unfit(genome: Genome, input: Shape, classes: int) -> str:
 def _add_stage(rows: list[StageCost], name: str, stage: StagePlan, x: FeatureMap) -> FeatureMap:
     """The map behind a stage; its rows are added: what comes before its blocks, the blocks, what comes after."""
     before = x = _add_piece(rows, f"{name}.entry", stage.entry, x).begun()
-    grown = 0
+    grown, params = 0, []
     for run in stage.runs:
-        x, grown = _after_run(run, x)
+        x, grown, own = _after_run(run, x)
+        params.append(own)
     if stage.container is not None:
         x = stage.container.cost(x)
-    rows.append(_row(name, stage.block, before, x, stage.depth, grown))
+    rows.append(_row(name, stage.block, before, x, stage.depth, grown, params[0]))
     return _add_piece(rows, f"{name}.exit", stage.exit, x)
 
 
@@ -134,21 +136,34 @@ def _add_piece(rows: list[StageCost], name: str, piece: Planned | None, x: Featu
     return after
 
 
-def _after_run(run: Run, x: FeatureMap) -> tuple[FeatureMap, int]:
-    """The map behind a run of blocks, and by how many channels each block's input exceeds that of the one before."""
+def _after_run(run: Run, x: FeatureMap) -> tuple[FeatureMap, int, int]:
+    """The map behind a run of blocks, by how many channels each block's input exceeds that of the one before, and the
+    params of the largest block.
+    """
     first = run.block(0).cost(x)
+    params = first.params - x.params
     if not possibly(run.count > 1):
-        return first, 0
+        return first, 0, params
     apart = int(first.state != x.state)  # the first block finds its input kept, or not, unlike the others
     if apart:
         x, first = first, run.block(1).cost(first)
     if not run.symbol:
-        return x.repeated(first, run.count - apart), 0
+        return x.repeated(first, run.count - apart), 0, params
     second = run.block(1 + apart).cost(first)
-    return x.series(first, second, run.count - apart), second.channels - first.channels
+    params += (run.count - 1) * (second.params + x.params - 2 * first.params)
+    return x.series(first, second, run.count - apart), second.channels - first.channels, params
 
 
-def _row(name: str, block: str, before: FeatureMap, after: FeatureMap, depth: int = 1, sees_more: int = 0) -> StageCost:
+def _row(
+    name: str,
+    block: str,
+    before: FeatureMap,
+    after: FeatureMap,
+    depth: int = 1,
+    sees_more: int = 0,
+    block_params: int | None = None,
+) -> StageCost:
+    params = after.params - before.params
     return StageCost(
         name,
         block,
@@ -156,7 +171,8 @@ def _row(name: str, block: str, before: FeatureMap, after: FeatureMap, depth: in
         before.channels,
         sees_more,
         (after.channels, after.height, after.width),
-        after.params - before.params,
+        params,
+        params if block_params is None else block_params,
         after.macs - before.macs,
         after.flops - before.flops,
         after.acts - before.acts,

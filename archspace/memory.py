@@ -66,7 +66,7 @@ def _update(cost: Cost, batch: int, device: str) -> int:
         return 2 * FLOAT * cost.params + _bytes(cost.input, batch)
     copies = 0
     for row in cost.stages:
-        copies = larger(copies, 2 * 3 * FLOAT * row.params // (4 * row.depth))
+        copies = larger(copies, 2 * 3 * FLOAT // 4 * row.block_params)
     return FLOAT * cost.params + copies + _bytes(cost.input, batch)
 
 

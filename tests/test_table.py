@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -177,6 +177,17 @@ ODD_CODE: dict[str, tuple[Inner, bool]] = {
     "a loop": (lambda genes, _: sum(range(genes.limit)), False),
 }
 """Code of a plug-in by what it does, and whether unknown numbers cannot do that."""
+ODD = """
+target: {input: [3, 32, 32], classes: 10}
+stem: {kind: cifar, width: 8}
+stages:
+  number: 2
+  block: odd
+  depth: {range: [1, 4]}
+  width: {range: [1, 40]}
+  share: {choices: [0.1, 0.3, 0.7]}
+  limit: {range: [1, 10]}
+"""
 
 
 @pytest.mark.parametrize("what", ODD_CODE)
@@ -188,12 +199,7 @@ def test_a_block_may_do_what_unknown_numbers_cannot(what: str, monkeypatch: pyte
         return survive(CONV_NORM_RELU(in_width=in_width, width=width, kernel=kernel, stride=stride))
 
     monkeypatch.setitem(families(), "odd", Family("odd", OddGenes, lay_out, (OddGenes(),), residual=False))
-    space = space_in("""
-target: {input: [3, 32, 32], classes: 10}
-stem: {kind: cifar, width: 8}
-stages: {number: 2, block: odd, depth: {range: [1, 4]}, width: {range: [1, 40]}, share: {choices: [0.1, 0.3, 0.7]},
-         limit: {range: [1, 10]}}
-""")
+    space = replace(space_in(ODD), name=what)
     rows = random_rows(space, 200)
     found, ends = traced(space, rows)
     assert differences(rows, found, one_by_one(space, rows)) == []
@@ -201,7 +207,7 @@ stages: {number: 2, block: odd, depth: {range: [1, 4]}, width: {range: [1, 40]},
 
 
 def test_what_a_block_gets_wrong_fails_as_it_does_row_by_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    def lay_out(*_: Any) -> Planned:
+    def lay_out(*_: Any, **__: Any) -> Planned:
         raise KeyError("this block is broken")
 
     monkeypatch.setitem(families(), "odd", Family("odd", OddGenes, lay_out, (OddGenes(),), residual=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from dataclasses import dataclass
@@ -12,6 +13,10 @@ from archspace.errors import UserError
 
 GPU_SHARE = 0.25
 """Of a GPU for one trial: networks for small images leave most of a GPU idle."""
+RESERVE = 2**30
+"""Bytes on a GPU that a trial takes beside its tensors: CUDA's context, workspaces of kernels."""
+MOST_ON_GPU = 99
+"""Ray counts GPUs in ten-thousandths: shares of more trials than these cannot be told apart."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,14 @@ class Share:
     device: str
     concurrency: int
     gpus_per_trial: float
+
+
+@dataclass(frozen=True)
+class GpuFit:
+    """How many trials fit a GPU together, and the share of it that lets so many run on it; 0 and 1 where none fits."""
+
+    trials: int
+    share: float
 
 
 def cores() -> int:
@@ -42,6 +55,51 @@ def plan_share(concurrency: int | None, gpus_per_trial: float | None) -> Share:
     if concurrency is not None and concurrency < 1:
         raise UserError(f"--concurrency {concurrency}: at least one trial must run")
     return Share("cuda" if share else "cpu", min(concurrency or fit, fit) if share else concurrency or fit, share)
+
+
+def fit_on_gpu(free: int, need: int, reserve: int = RESERVE) -> GpuFit:
+    """By memory alone: `free` bytes of a GPU, `need` bytes of tensors and `reserve` of all else for each trial."""
+    trials = min(max(free, 0) // (need + reserve), MOST_ON_GPU)
+    # Rounded down: a third rounded up lets two trials run.
+    return GpuFit(trials, math.floor(10_000 / trials) / 10_000 if trials else 1.0)
+
+
+def trials_on_gpu(share: float) -> int:
+    """How many trials of this share of a GPU, above 0, run on one; 1 where a trial takes a whole one or several."""
+    return max(1, int(1 / share + 1e-9))
+
+
+def gpu_memory() -> tuple[int, ...]:
+    """Free bytes of each GPU; empty where there is none."""
+    import torch
+
+    return tuple(torch.cuda.mem_get_info(index)[0] for index in range(torch.cuda.device_count()))
+
+
+def free_memory(proc: Path = Path("/proc"), cgroup: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """Bytes that new processes can take without swapping, within a container's limit; None where it cannot be told."""
+    kibibytes = _figures(proc / "meminfo").get("MemAvailable:")
+    known = (None if kibibytes is None else kibibytes * 1024, _free_in_container(cgroup))
+    return min((value for value in known if value is not None), default=None)
+
+
+def _free_in_container(folder: Path) -> int | None:
+    """What a limit of cgroup v2 leaves; files in the page cache make room when it is needed."""
+    try:
+        limit, used = ((folder / name).read_text(encoding="utf-8").strip() for name in ("memory.max", "memory.current"))
+    except OSError:
+        return None
+    cached = _figures(folder / "memory.stat").get("inactive_file", 0)
+    return max(int(limit) - int(used) + cached, 0) if limit.isdigit() and used.isdigit() else None
+
+
+def _figures(path: Path) -> dict[str, int]:
+    """Lines of a name and a number."""
+    try:
+        lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
+    except OSError:
+        return {}
+    return {words[0]: int(words[1]) for words in lines if len(words) > 1 and words[1].isdigit()}
 
 
 def versions() -> dict[str, str]:

@@ -116,10 +116,9 @@ def _figure(measure: str, value: float) -> str:
 
 def _families(described: dict[str, Any]) -> Iterator[str]:
     """A row for each family: its size, what it costs, how much of it keeps the budget."""
-    measure = described["drivers"]["measure"]
-    width = max(len(family["name"]) for family in described["families"])
+    measure, width = described["drivers"]["measure"], _widest(described)
     yield (
-        f"  {'family':<{width}} {'settings':>14}"
+        f"  {FAMILY:<{width}} {'settings':>14}"
         + "".join(f"{name:>15}" for name in ("least", "50%", "greatest"))
         + ("   within (95 %)" if "budget" in described else "")
     )
@@ -172,12 +171,16 @@ def _drivers(described: dict[str, Any]) -> Iterator[str]:
 
 def _drivers_of_families(described: dict[str, Any]) -> Iterator[str]:
     """How much the family says of cost, then the strongest genes of each."""
-    width = max(len(name) for name in (FAMILY, *(family["name"] for family in described["families"])))
+    width = _widest(described)
     yield f"    {FAMILY:<{width}}  {strength_text(described['drivers']['genes'][0])}"
     for family in described["families"]:
         first = family["drivers"]["genes"][:SHOWN]
         told = ", ".join(f"{gene['name']} {strength_text(gene)}" for gene in first)
         yield from _wrapped(f"    {family['name']:<{width}}  ", told)
+
+
+def _widest(described: dict[str, Any]) -> int:
+    return max(len(name) for name in (FAMILY, *(family["name"] for family in described["families"])))
 
 
 def _indented(sentence: str) -> list[str]:

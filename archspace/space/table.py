@@ -138,7 +138,8 @@ def _numbers(gene: Gene, entries: Any, rows: Array | None) -> Array:
         listed = np.zeros(high - low + 1, bool)
         listed[known - low] = True
         if numbers.dtype.kind == "i" and len(numbers) and low <= numbers.min() and numbers.max() <= high:
-            _refuse(gene, entries, ~listed[numbers - low], rows)
+            if not listed.all() and not listed.take(numbers - low).all():
+                _refuse(gene, entries, ~listed[numbers - low], rows)
             return numbers
         inside = (numbers >= low) & (numbers <= high)
         taken = np.where(inside, numbers, low).astype(known.dtype)

@@ -1,0 +1,141 @@
+"""A process that times short trainings as a worker of a search would run them.
+
+`python -m archspace.searching.stopwatch` reads lines of JSON from stdin and answers each with one on stdout: the job
+(task, recipe, device, GPU) with what the process itself takes, then each genome with its timing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from archspace.blueprint import draw
+from archspace.data.tasks import Split, Task, load_task
+from archspace.genome import Genome
+from archspace.genomefile import genome_from_data
+from archspace.network import Network, build
+from archspace.searching.trial import reason_for
+from archspace.training.auxiliary import auxiliary_heads
+from archspace.training.checkpoint import save_checkpoint
+from archspace.training.device import Mode, choose_mode
+from archspace.training.loop import EVAL_BATCH, evaluate, train
+from archspace.training.recipe import Recipe
+
+STEPS = 2
+"""Training steps in a round; a round ends as an epoch does, with norms and an evaluation."""
+SECONDS = 1.0
+"""Rounds go on for so long, the first, which warms up, among them."""
+LONG = 5.0
+"""Seconds of a first round that make a second one superfluous: warming up is a small part of them."""
+ROUNDS = 10_000
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds: to draw and build a network, of an epoch of the recipe on the task, to write a checkpoint."""
+
+    build: float
+    epoch: float
+    save: float
+
+
+def steps_of(task: Task, recipe: Recipe) -> int:
+    """Training steps in an epoch."""
+    return math.ceil(len(task.train.labels) / recipe.batch)
+
+
+def time_training(genome: Genome, task: Task, recipe: Recipe, mode: Mode) -> Timing:
+    """Train a genome for a few steps; nothing is left of it.
+
+    An epoch's steps and norms are scaled up from rounds of STEPS steps, its evaluation from that of a part of val.
+    Raises GenomeError where the task's images are too small, Diverged where the loss is not finite.
+    """
+    began = time.perf_counter()
+    blueprint = draw(genome, task.input, task.classes)
+    network = build(blueprint, torch.Generator().manual_seed(0))
+    heads = auxiliary_heads(blueprint, 0)
+    built = time.perf_counter() - began
+    steps = steps_of(task, recipe)
+    single, short = _part(task.val, 1), min(STEPS, steps)
+    cut = replace(task, train=_part(task.train, short * recipe.batch), val=single)
+    rounds: list[float] = []
+    for epoch, state in train(network, cut, _briefly(recipe, short, steps), mode, 0, heads=heads):
+        rounds.append(epoch.seconds)
+        if rounds[0] > LONG or (len(rounds) > 1 and sum(rounds) > SECONDS):
+            break
+    with tempfile.TemporaryDirectory(prefix="archspace-") as folder:
+        began = time.perf_counter()
+        save_checkpoint(state, Path(folder))
+        saved = time.perf_counter() - began
+    # The mean, not the median: what else runs on the machine takes its time from a search too.
+    trained = statistics.fmean(rounds[1:] or rounds) - min(_evaluation(network, single, mode) for _ in range(3))
+    some = _part(task.val, EVAL_BATCH)
+    evaluated = _evaluation(network, some, mode) * len(task.val.labels) / len(some.labels)
+    return Timing(built, max(trained, 0.0) * steps / short + evaluated, saved)
+
+
+def _briefly(recipe: Recipe, short: int, steps: int) -> Recipe:
+    """The recipe for `short` of a task's `steps`: its norms in proportion, its rate too low to diverge."""
+    norms = max(1, round(min(recipe.norm_batches, steps) * short / steps))
+    return recipe.model_copy(
+        update={"epochs": ROUNDS, "rungs": (ROUNDS,), "norm_batches": norms, "lr": 1e-9, "warmup": 0.0}
+    )
+
+
+def _part(split: Split, images: int) -> Split:
+    return Split(split.images[:images], split.labels[:images])
+
+
+def _evaluation(network: Network, split: Split, mode: Mode) -> float:
+    there = Split(split.images.to(mode.device), split.labels.to(mode.device))
+    began = time.perf_counter()
+    evaluate(network, there, mode)
+    return time.perf_counter() - began
+
+
+def _resident() -> int | None:
+    """Bytes of memory that this process takes; None where the system does not tell as Linux does."""
+    try:
+        return int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return None
+
+
+def _timed(genome: dict[str, Any], task: Task, recipe: Recipe, mode: Mode) -> dict[str, Any]:
+    try:
+        return asdict(time_training(genome_from_data(genome), task, recipe, mode))
+    except Exception as error:  # one network that cannot be trained is no reason to end
+        return {"failed": reason_for(error)}
+
+
+def main() -> None:
+    """Answer line by line until stdin ends."""
+    answers, sys.stdout = sys.stdout, sys.stderr  # what libraries print is no answer
+
+    def answer(data: dict[str, Any]) -> None:
+        answers.write(json.dumps(data) + "\n")
+        answers.flush()
+
+    job = json.loads(sys.stdin.readline())
+    torch.set_num_threads(1)  # as in a worker
+    if job["device"] == "cuda":
+        torch.cuda.set_device(job["gpu"])
+    task, recipe = load_task(job["task"]), Recipe.model_validate(job["recipe"])
+    mode = choose_mode(recipe, job["device"])
+    answer({"resident": _resident(), "at": time.time()})
+    for line in sys.stdin:
+        answer(_timed(json.loads(line), task, recipe, mode))
+
+
+if __name__ == "__main__":
+    main()
