@@ -6,14 +6,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from archspace.api import build, cost, load_genome, load_space, open_run, resume, sample, search
+    from archspace.api import build, cost, load_genome, load_space, open_run, plan_search, resume, sample, search
     from archspace.errors import BudgetError, GenomeError, RunFailed, UserError
     from archspace.genome import Genome, Stage
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "archspace.api": ("build", "cost", "load_genome", "load_space", "open_run", "resume", "sample", "search"),
+    "archspace.api": (
+        "build",
+        "cost",
+        "load_genome",
+        "load_space",
+        "open_run",
+        "plan_search",
+        "resume",
+        "sample",
+        "search",
+    ),
     "archspace.errors": ("BudgetError", "GenomeError", "RunFailed", "UserError"),
     "archspace.genome": ("Genome", "Stage"),
 }
@@ -30,6 +40,7 @@ __all__ = [
     "load_genome",
     "load_space",
     "open_run",
+    "plan_search",
     "resume",
     "sample",
     "search",

@@ -24,11 +24,23 @@ if TYPE_CHECKING:
     from archspace.network import Network
     from archspace.outcome import Outcome
     from archspace.records.record import RunRecord
-    from archspace.searching.run import Executor
+    from archspace.searching.plan import SearchPlan
+    from archspace.searching.run import Executor, Request
     from archspace.searching.searcher import Searcher
     from archspace.training.recipe import Recipe
 
-__all__ = ["build", "cost", "costs", "load_genome", "load_space", "open_run", "resume", "sample", "search"]
+__all__ = [
+    "build",
+    "cost",
+    "costs",
+    "load_genome",
+    "load_space",
+    "open_run",
+    "plan_search",
+    "resume",
+    "sample",
+    "search",
+]
 
 Progress = Callable[["Searcher"], None]
 
@@ -114,26 +126,67 @@ def search(
     export cannot be proven.
     """
     from archspace.outcome import finish
-    from archspace.searching.run import Request, start
-    from archspace.training.recipe import Recipe
+    from archspace.searching.run import start
 
-    folder, recipe = runs_folder(runs), recipe or Recipe()
-    request = Request(
-        space=_space(space),
-        budget=budget_of(budget, recipe.batch, calibration),
+    request = _request(
+        space,
+        budget,
+        runs,
+        enqueue,
+        recipe,
+        calibration,
         task=task,
-        recipe=recipe,
         trials=trials,
         seconds=seconds,
         name=name,
-        runs=folder,
         seed=seed,
-        enqueue=tuple(_named(item, folder) for item in enqueue),
         concurrency=concurrency,
         gpus_per_trial=gpus_per_trial,
     )
     ended = start(request, progress or _silent, executor, address)
     return finish(ended.folder, ended.interrupted, told)
+
+
+def plan_search(
+    space: Space | str | Path,
+    budget: Budget | str | Iterable[str],
+    *,
+    task: str = "digits",
+    trials: int | None = None,
+    seconds: float | None = None,
+    name: str | None = None,
+    runs: str | Path | None = None,
+    seed: int = 0,
+    enqueue: Iterable[str | Genome] = (),
+    concurrency: int | None = None,
+    gpus_per_trial: float | None = None,
+    recipe: Recipe | None = None,
+    calibration: str | Path | None = None,
+    told: Callable[[str], None] | None = None,
+) -> SearchPlan:
+    """What `search` with the same arguments would do and take, in seconds and bytes, before it starts.
+
+    A few networks are trained for some seconds; nothing that is written stays. `told` is called with words on what
+    goes on. Raises UserError as `search` does, RunFailed where no network could be trained.
+    """
+    from archspace.searching.plan import plan
+
+    request = _request(
+        space,
+        budget,
+        runs,
+        enqueue,
+        recipe,
+        calibration,
+        task=task,
+        trials=trials,
+        seconds=seconds,
+        name=name,
+        seed=seed,
+        concurrency=concurrency,
+        gpus_per_trial=gpus_per_trial,
+    )
+    return plan(request, told or _unheard)
 
 
 def resume(
@@ -183,6 +236,30 @@ def budget_of(
     return parse_budget([budget] if isinstance(budget, str) else budget, Conditions(batch, latency))
 
 
+def _request(
+    space: Space | str | Path,
+    budget: Budget | str | Iterable[str],
+    runs: str | Path | None,
+    enqueue: Iterable[str | Genome],
+    recipe: Recipe | None,
+    calibration: str | Path | None,
+    **rest: Any,
+) -> Request:
+    """A request of what is given as text or left out; `rest` as it is."""
+    from archspace.searching.run import Request
+    from archspace.training.recipe import Recipe
+
+    folder, recipe = runs_folder(runs), recipe or Recipe()
+    return Request(
+        space=_space(space),
+        budget=budget_of(budget, recipe.batch, calibration),
+        recipe=recipe,
+        runs=folder,
+        enqueue=tuple(_named(item, folder) for item in enqueue),
+        **rest,
+    )
+
+
 def _named(genome: str | Genome, runs: Path) -> tuple[str, Genome]:
     if isinstance(genome, Genome):
         return genome.id, genome
@@ -192,3 +269,7 @@ def _named(genome: str | Genome, runs: Path) -> tuple[str, Genome]:
 
 def _silent(searcher: Searcher) -> None:
     """No progress shown."""
+
+
+def _unheard(words: str) -> None:
+    """Nothing said."""

@@ -100,7 +100,7 @@ class Blueprint:
     def branches(self) -> Iterator[Planned]:
         """The residual branches in use."""
         plans = (plan for stage in self.stages for plan in stage.plans())
-        values = (value for plan in plans for name, value in plan.arguments if name == "branch")
+        values = (value for plan in plans for name, value in plan.arguments.items() if name == "branch")
         yield from (value for value in values if isinstance(value, Planned))
 
 
@@ -236,11 +236,12 @@ def _runs(first: Planned, steady: Planned, depth: int, ps: Probabilities | None)
 def _run(plan: Planned, count: int, ps: Probabilities | None) -> Run:
     if ps is None:
         return Run(plan, count)
-    return Run(plan.bind(p=ps[0]), count) if ps.survival.decay == "uniform" else Run(plan, count, "p", ps)
+    alike = ps.survival.decay == "uniform" or not possibly(count != 1)
+    return Run(plan.bind(p=ps[0]), count) if alike else Run(plan, count, "p", ps)
 
 
 def _ends_in_norm(branch: Planned) -> bool:
-    inner = [value for _, value in branch.arguments if isinstance(value, Planned)]
+    inner = [value for value in branch.arguments.values() if isinstance(value, Planned)]
     return branch.part.ends_in_norm or (bool(inner) and _ends_in_norm(inner[-1]))
 
 

@@ -69,12 +69,17 @@ class FeatureMap(NamedTuple):
         if not kept:
             saved += FLOAT * before * height * width
         around = 2 * (kernel // 2 if padding is None else padding) - kernel
-        height, width = self._left((height + around) // stride + 1), self._left((width + around) // stride + 1)
+        height, width = (height + around) // stride + 1, (width + around) // stride + 1
+        if height < 1 or width < 1:
+            self._left(0)
         weights, area = channels * (before // groups) * kernel * kernel, height * width
-        work = weights * area
-        params, acts = params + weights + channels * bias, acts + channels * area
-        costs = params, macs + work, flops + work, acts, layers + 1, expected + work
-        return _new(FeatureMap, (channels, height, width, *costs, saved, held, False, False))
+        work, acts = weights * area, acts + channels * area
+        params = params + weights + channels if bias else params + weights
+        macs, flops, layers, expected = macs + work, flops + work, layers + 1, expected + work
+        return _new(
+            FeatureMap,
+            (channels, height, width, params, macs, flops, acts, layers, expected, saved, held, False, False),
+        )
 
     def norm(self) -> FeatureMap:
         """Batch normalisation with a learned scale and shift per channel; it keeps what it is given."""
@@ -82,16 +87,20 @@ class FeatureMap(NamedTuple):
         elements = channels * height * width
         if not kept:
             saved += FLOAT * elements
-        work = 2 * elements
-        costs = params + 2 * channels, macs, flops + work, acts, layers, expected + work
-        return _new(FeatureMap, (channels, height, width, *costs, saved, held, False, False))
+        work, params = 2 * elements, params + 2 * channels
+        flops, expected = flops + work, expected + work
+        return _new(
+            FeatureMap,
+            (channels, height, width, params, macs, flops, acts, layers, expected, saved, held, False, False),
+        )
 
     def relu(self) -> FeatureMap:
         """A ReLU; its result is kept. Other activations keep what they are given (ReLU6, SiLU): `keep().copied()`."""
         channels, height, width, params, macs, flops, acts, layers, expected, saved, held, _, _ = self
         saved += FLOAT * channels * height * width
-        costs = params, macs, flops, acts, layers, expected
-        return _new(FeatureMap, (channels, height, width, *costs, saved, held, True, False))
+        return _new(
+            FeatureMap, (channels, height, width, params, macs, flops, acts, layers, expected, saved, held, True, False)
+        )
 
     def sigmoid(self) -> FeatureMap:
         """A sigmoid; its result is kept."""

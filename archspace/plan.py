@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Union
 
@@ -49,33 +49,33 @@ class Part:
         return self.module.__module__.startswith("torch.nn.")
 
     def __call__(self, **arguments: Argument) -> Planned:
-        return Planned(self, tuple(arguments.items()))
+        return Planned(self, arguments)
 
 
 class Planned(NamedTuple):
     """One call of a part: what to build, what it costs, how it is written down."""
 
     part: Part
-    arguments: tuple[tuple[str, Argument], ...]
+    arguments: Mapping[str, Argument]
 
     def bind(self, **symbols: int | float) -> Planned:
         """The same call with these symbols replaced by their values, in arguments of arguments too."""
-        bound: list[tuple[str, Argument]] = []
-        for name, value in self.arguments:
-            if isinstance(value, Symbol) and value.name in symbols:
-                bound.append((name, symbols[value.name]))
+        bound: dict[str, Argument] = {}
+        for name, value in self.arguments.items():
+            if isinstance(value, Symbol):
+                bound[name] = symbols.get(value.name, value)
             else:
-                bound.append((name, value.bind(**symbols) if isinstance(value, Planned) else value))
-        return Planned(self.part, tuple(bound))
+                bound[name] = value.bind(**symbols) if isinstance(value, Planned) else value
+        return Planned(self.part, bound)
 
     def cost(self, x: FeatureMap) -> FeatureMap:
         """The feature map after this module."""
-        return self.part.cost(x, **dict(self.arguments))
+        return self.part.cost(x, **self.arguments)
 
     def build(self) -> nn.Module:
         """The module; every symbol must be bound."""
         return self.part.module(
-            **{name: value.build() if isinstance(value, Planned) else value for name, value in self.arguments}
+            **{name: value.build() if isinstance(value, Planned) else value for name, value in self.arguments.items()}
         )
 
     def source(self, indent: int = 0, around: int = 0) -> str:
@@ -90,19 +90,19 @@ class Planned(NamedTuple):
         inner = " " * (indent + 4)
         if len(inner) + len(arguments) - 1 <= LINE:
             return f"{call}(\n{inner}{arguments[:-1]}\n{' ' * indent})"
-        lines = [f"{inner}{key}={_text(value, len(inner), len(key) + 2)},\n" for key, value in self.arguments]
+        lines = [f"{inner}{key}={_text(value, len(inner), len(key) + 2)},\n" for key, value in self.arguments.items()]
         return f"{call}(\n{''.join(lines)}{' ' * indent})"
 
     @property
     def line(self) -> str:
         """The call as Python source on one line."""
         name = self.part.module.__name__
-        arguments = ", ".join(f"{key}={_text(value)}" for key, value in self.arguments)
+        arguments = ", ".join(f"{key}={_text(value)}" for key, value in self.arguments.items())
         return f"{'nn.' if self.part.is_torch else ''}{name}({arguments})"
 
     def parts(self) -> Iterator[Part]:
         """Every part in use, those inside arguments first."""
-        for _, value in self.arguments:
+        for value in self.arguments.values():
             if isinstance(value, Planned):
                 yield from value.parts()
         yield self.part

@@ -264,7 +264,7 @@ def test_a_helper_is_shipped_where_its_part_needs_it(tmp_path: Path) -> None:
     blueprint = draw(SMALL, DIGITS, 10)
 
     def with_head(part: Part) -> Blueprint:
-        return dataclasses.replace(blueprint, head=dataclasses.replace(blueprint.head, part=part))
+        return dataclasses.replace(blueprint, head=blueprint.head._replace(part=part))
 
     closed_form = blueprint.head.part.cost
     with pytest.raises(UserError, match=r"ScaledHead uses scaled.*add it to `needs`"):

@@ -12,6 +12,7 @@ from archspace import __version__
 from archspace.cli.cost import cost
 from archspace.cli.doctor import doctor
 from archspace.cli.export import export
+from archspace.cli.plan import plan
 from archspace.cli.profile import profile
 from archspace.cli.runs import report, runs, show
 from archspace.cli.search import resume, search
@@ -19,7 +20,7 @@ from archspace.cli.space import sample, space
 from archspace.cli.zoo import zoo
 from archspace.errors import RunFailed, UserError
 
-COMMANDS = (search, resume, runs, show, cost, profile, sample, space, zoo, report, export, doctor)
+COMMANDS = (search, resume, plan, runs, show, cost, profile, sample, space, zoo, report, export, doctor)
 
 
 class Commands(click.Group):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from archspace.outcome import Outcome
 
 INTERRUPTED = 130
+Command = Callable[..., None]
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -37,38 +39,45 @@ def more_of(_context: click.Context, _parameter: click.Parameter, text: str | No
     return int(text)
 
 
+def request_options(command: Command) -> Command:
+    """What a search is asked for, but for its name and where it runs: the options of `search` and `plan` alike."""
+    for option in reversed(_REQUEST):
+        command = option(command)
+    return command
+
+
+_REQUEST: tuple[Callable[[Command], Command], ...] = (
+    space_option,
+    click.option("--budget", multiple=True, required=True, metavar="BUDGET", help=BUDGET_HELP),
+    click.option("--task", default="digits", show_default=True, help="What networks are trained on."),
+    click.option("--trials", type=click.IntRange(min=1), help="Genomes to try [8 for each worker]."),
+    click.option("--time", "seconds", callback=seconds_of, metavar="TIME", help="Stop after 90s, 30m, 1h30m [6m]."),
+    click.option("--seed", default=0, show_default=True, help="Seed of everything random."),
+    click.option("--enqueue", multiple=True, metavar="GENOME", help="A genome to try first; may be repeated."),
+    click.option(
+        "--concurrency", type=click.IntRange(min=1), help="Trials side by side [one per core, or as GPUs allow]."
+    ),
+    click.option("--gpus-per-trial", type=click.FloatRange(min=0), help="GPU share of one trial [0.25]."),
+    calibration_option,
+    click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the recipe: recipe.epochs=30."),
+    runs_option,
+    json_option,
+)
+
+
 @click.command()
-@space_option
-@click.option("--budget", multiple=True, required=True, metavar="BUDGET", help=BUDGET_HELP)
-@click.option("--task", default="digits", show_default=True, help="What networks are trained on.")
-@click.option("--trials", type=click.IntRange(min=1), help="Genomes to try [8 for each worker].")
-@click.option("--time", "seconds", callback=seconds_of, metavar="TIME", help="Stop after 90s, 30m, 1h30m [6m].")
+@request_options
 @click.option("--name", help="Name of the run [made of space and budget].")
-@click.option("--seed", default=0, show_default=True, help="Seed of everything random.")
-@click.option("--enqueue", multiple=True, metavar="GENOME", help="A genome to try first; may be repeated.")
-@click.option("--concurrency", type=click.IntRange(min=1), help="Trials side by side [one per core, or as GPUs allow].")
-@click.option("--gpus-per-trial", type=click.FloatRange(min=0), help="GPU share of one trial [0.25].")
 @click.option("--address", metavar="ADDRESS", help="Join the Ray cluster there; its workers must see the runs folder.")
-@calibration_option
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the recipe: recipe.epochs=30.")
-@runs_option
-@json_option
+@click.option("--dry-run", is_flag=True, help="Say what it will take, as `archspace plan` does, and end.")
 def search(
     space: str,
     budget: tuple[str, ...],
-    task: str,
-    trials: int | None,
-    seconds: float | None,
-    name: str | None,
-    seed: int,
-    enqueue: tuple[str, ...],
-    concurrency: int | None,
-    gpus_per_trial: float | None,
-    address: str | None,
-    calibration: str | None,
     settings: tuple[str, ...],
-    runs: str | None,
+    address: str | None,
+    dry_run: bool,
     as_json: bool,
+    **request: Any,
 ) -> None:
     """Search a design space within a budget: the main job.
 
@@ -76,28 +85,25 @@ def search(
     `archspace resume NAME` goes on, also after a crash.
     """
     from archspace import api
+    from archspace.cli.plan import show_plan
     from archspace.cli.progress import Display
     from archspace.training.recipe import Recipe, with_settings
 
+    if dry_run:
+        show_plan(space, budget, settings, as_json, **request)
+        if address:
+            click.echo("times and memory are those of this machine, not of the cluster", err=True)
+        return
     recipe = with_settings(Recipe(), settings)
     with Display() as display:
         outcome = api.search(
             space,
             budget,
-            task=task,
-            trials=trials,
-            seconds=seconds,
-            name=name,
-            runs=runs,
-            seed=seed,
-            enqueue=enqueue,
-            concurrency=concurrency,
-            gpus_per_trial=gpus_per_trial,
             recipe=recipe,
-            calibration=calibration,
             address=address,
             progress=display.update,
             told=display.tell,
+            **request,
         )
     _finish(outcome, as_json)
 

@@ -113,7 +113,7 @@ def _argument(planned: Planned, path: str) -> str:
     """The innermost argument of a plan in which the module at `path` was given."""
     found = ""
     for step in path.split("."):
-        value = dict(planned.arguments).get(step)
+        value = planned.arguments.get(step)
         if not isinstance(value, Planned):
             break
         found, planned = step, value

@@ -1,63 +1,24 @@
-"""What a search will take before it starts: time, memory, share of a GPU."""
+"""What a search will take before it starts: time, memory, a share of a GPU."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from itertools import cycle, islice
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from archspace.costs import cost_of
+from archspace.costs import Cost
 from archspace.data.tasks import Task, load_task
-from archspace.errors import GenomeError, UserError
-from archspace.genome import Genome, Shape
-from archspace.memory import training_memory
-from archspace.records.config import TaskConfig
+from archspace.errors import UserError
+from archspace.genome import Shape
 from archspace.searching.forecast import Forecast, Length, Range, Spread, forecast, spread_of
-from archspace.searching.machine import (
-    RESERVE,
-    GpuFit,
-    Share,
-    describe,
-    fit_on_gpu,
-    free_memory,
-    gpu_memory,
-    plan_share,
-    trials_on_gpu,
-)
-from archspace.searching.pace import Calibration, Network, Pace, error_of, pace_of, spread, stopwatches
+from archspace.searching.machine import Share, describe, free_memory, gpu_memory, plan_share
+from archspace.searching.needs import Free, Needs, disk_of, needs_of, shortages, tensors_of
+from archspace.searching.pace import Calibration, error_of, pace_of, spread, stopwatches
+from archspace.searching.prospects import look_ahead
 from archspace.searching.run import SECONDS, TRIALS_PER_WORKER, Request, _check, _check_trainable, _new_folder
-from archspace.searching.sampler import STARTUP, propose
-from archspace.searching.searcher import MISFITS
 from archspace.searching.stopwatch import steps_of
-from archspace.seeds import derive
-from archspace.space.sampler import sampled
 from archspace.training.device import choose_mode
-
-SAMPLED = 200
-"""Genomes whose trials are predicted."""
-STATE = 8
-"""Bytes of a checkpoint for each parameter: a weight and its momentum."""
-
-
-@dataclass(frozen=True)
-class Prospects:
-    """The networks that a search may train, at the task's input.
-
-    `first` are those it begins with: genomes handed in, and what its seed proposes before results say more. `sampled`
-    are drawn within the budget; `whole` says that these are all there are.
-    """
-
-    first: tuple[Network, ...]
-    sampled: tuple[Network, ...]
-    whole: bool
-
-    @property
-    def networks(self) -> tuple[Network, ...]:
-        """Each of them once, the first ones first."""
-        return tuple({network.genome.id: network for network in (*self.first, *self.sampled)}.values())
+from archspace.units import duration
 
 
 @dataclass(frozen=True)
@@ -77,7 +38,7 @@ class Timed:
 class Basis:
     """What the times rest on: networks measured `side_by_side`, seconds that took and a process needed to start.
 
-    `error` is the median size of predicted / measured - 1, each network predicted from the others.
+    `error` is the median size of predicted / measured - 1 of their epochs, each predicted from the others.
     """
 
     networks: tuple[Timed, ...]
@@ -88,88 +49,141 @@ class Basis:
 
 
 @dataclass(frozen=True)
-class Memory:
-    """Bytes: tensors of a training step in the median and of the largest network; a process without them.
+class Times:
+    """What a search takes in seconds: an epoch, a trial through all epochs with its checkpoints, all of it.
 
-    `side_by_side` is what as many trials of the largest as run together take, on the machine or on a GPU; `free` what
-    is there, None where that cannot be told.
+    The first two are those of `networks` that it may train. `limit` is its time limit, `gpu_hours` the time of the
+    share of GPUs that its trials hold (None without GPUs).
     """
 
-    median: int
-    largest: int
-    process: int | None
-    side_by_side: int
-    free: int | None
-
-
-@dataclass(frozen=True)
-class Gpus:
-    """GPUs: how many, trials that share one as the search is asked for and by memory alone, GPU hours."""
-
-    number: int
-    per_trial: float
-    trials: int
-    by_memory: GpuFit
-    reserve: int
-    hours: Range
-
-
-@dataclass(frozen=True)
-class Disk:
-    """Bytes of all trials' checkpoints, and those free where runs are kept."""
-
-    checkpoints: int
-    free: int
+    measured: Basis
+    networks: int
+    epoch: Spread
+    trial: Spread
+    search: Forecast
+    limit: float
+    gpu_hours: Range | None
 
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """What a search will do and what it will take; seconds and bytes throughout.
+    """What a search will do and what it will take, in seconds and bytes; costs count at `input` and `classes`.
 
-    `epoch` and `trial` are of the `sampled` networks, a trial that runs through all epochs. `warnings` say what will
-    not go well, and what to do.
+    `task` has name, input and classes. `steps` are those of an epoch. `warnings` say what will not go well.
     """
 
     space: str
     budget: tuple[str, ...]
     input: Shape
     classes: int
-    task: TaskConfig
+    task: dict[str, Any]
     seed: int
     machine: str
     trials: int
     concurrency: int
     device: str
+    gpus_per_trial: float
     mode: str
     recipe: dict[str, Any]
     steps: int
-    limit: float
-    measured: Basis
-    sampled: int
-    epoch: Spread
-    trial: Spread
-    search: Forecast
-    memory: Memory
-    gpus: Gpus | None
-    disk: Disk
+    times: Times
+    needs: Needs
     warnings: tuple[str, ...]
 
 
 def plan(request: Request, tell: Callable[[str], None]) -> SearchPlan:
-    """Plan a search, for which a few networks are trained for seconds; writes nothing that stays.
+    """Plan a search, for which a few networks are trained for seconds; nothing that is written stays.
 
-    Raises what the search itself would before it began, and RunFailed where no network could be trained.
+    Raises UserError as the search itself would, RunFailed where no network could be trained.
     """
     _check(request)
-    _new_folder(request)  # its name, that is; nothing is made
+    _new_folder(request)  # looks at the name
     share = plan_share(request.concurrency, request.gpus_per_trial)
     task = load_task(request.task)
     _check_trainable(request, task)
-    trials = request.trials or TRIALS_PER_WORKER * share.concurrency
-    free = gpu_memory() if share.device == "cuda" else ()
-    memory = free_memory()
+    free = Free(free_memory(), gpu_memory() if share.device == "cuda" else ())
     with stopwatches(share, task.name, request.recipe) as watches:
-        prospects = look_ahead(request, task, trials)
-        picked = spread(prospects.networks)
-        tell(f"measuring {len(picked)} networks for some seconds, {len(watches.processes)} side by side")
-        calibration = watches.calibrate(picked)
+        asked = request.trials or TRIALS_PER_WORKER * share.concurrency
+        prospects = look_ahead(request, task, asked)  # while the processes start
+        networks = spread(prospects.networks)
+        if not networks:
+            raise UserError(f"space {request.space.name}: no genome drawn can be trained on {task.name}")
+        tell(f"measuring up to {len(networks)} networks, {len(watches.processes)} side by side: some seconds")
+        calibration = watches.calibrate(networks)
+    trials = [network.cost for network in prospects.trials(asked)]
+    costs = [network.cost for network in prospects.networks]
+    times = _times(request, share, trials, costs, calibration)
+    tensors = tensors_of(costs, request.recipe.batch, share.device)
+    needs = needs_of(share, tensors, calibration.resident, free, disk_of(trials, request.runs))
+    told = [*shortages(needs, share.concurrency), *_warnings(times, calibration.failed, share.concurrency)]
+    if len(trials) < asked:
+        told.append(f"there are {len(trials)} networks within the budget, fewer than the {asked} trials asked for")
+    return _plan(request, task, share, len(trials), times, needs, told)
+
+
+def _plan(
+    request: Request, task: Task, share: Share, trials: int, times: Times, needs: Needs, told: list[str]
+) -> SearchPlan:
+    recipe = request.recipe
+    return SearchPlan(
+        space=request.space.name,
+        budget=request.budget.text,
+        input=request.space.input,
+        classes=request.space.classes,
+        task={"name": task.name, "input": task.input, "classes": task.classes},
+        seed=request.seed,
+        machine=describe(),
+        trials=trials,
+        **asdict(share),
+        mode=str(choose_mode(recipe, share.device)),
+        recipe=recipe.model_dump(),
+        steps=steps_of(task, recipe),
+        times=times,
+        needs=needs,
+        warnings=tuple(told),
+    )
+
+
+def _times(request: Request, share: Share, trials: list[Cost], costs: list[Cost], calibration: Calibration) -> Times:
+    pace, recipe, limit = pace_of(calibration.measured), request.recipe, request.seconds or SECONDS
+    lengths = [Length(pace.building(cost), pace.epoch(cost)) for cost in trials]
+    search = forecast(lengths, recipe.rungs, share.concurrency, calibration.start, limit)
+    held = share.concurrency * share.gpus_per_trial / 3600
+    return Times(
+        measured=_basis(calibration),
+        networks=len(costs),
+        epoch=spread_of(pace.epoch(cost) for cost in costs),
+        trial=spread_of(pace.building(cost) + recipe.epochs * pace.epoch(cost) for cost in costs),
+        search=search,
+        limit=limit,
+        gpu_hours=Range(held * search.seconds.half, held * search.seconds.none) if held else None,
+    )
+
+
+def _basis(calibration: Calibration) -> Basis:
+    timed = tuple(
+        Timed(
+            id=item.network.genome.id,
+            layers=item.network.cost.layers,
+            params=item.network.cost.params,
+            training_flops=item.network.cost.training_flops,
+            build=item.timing.build,
+            epoch=item.timing.epoch,
+            save=item.timing.save,
+        )
+        for item in calibration.measured
+    )
+    error = error_of(calibration.measured)
+    return Basis(timed, calibration.side_by_side, calibration.seconds, calibration.start, error)
+
+
+def _warnings(times: Times, failed: Sequence[str], concurrency: int) -> list[str]:
+    """What does not go well, but for what does not fit."""
+    found = [f"{reason}: such trials will fail" for reason in failed]
+    if not times.search.finished.none:
+        limit = duration(times.limit)
+        found.append(f"no trial may finish within {limit}: raise --time, or lower recipe.epochs or the budget")
+    if times.measured.side_by_side < concurrency:
+        told = f"times were measured with {times.measured.side_by_side} trials side by side"
+        found.append(f"{told}: {concurrency} may slow each other down more")
+    return found

@@ -13,6 +13,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,9 @@ from archspace.genomefile import genome_from_data
 from archspace.network import Network, build
 from archspace.searching.trial import reason_for
 from archspace.training.auxiliary import auxiliary_heads
-from archspace.training.checkpoint import save_checkpoint
+from archspace.training.checkpoint import Checkpoint, save_checkpoint
 from archspace.training.device import Mode, choose_mode
-from archspace.training.loop import EVAL_BATCH, evaluate, train
+from archspace.training.loop import EVAL_BATCH, Epoch, evaluate, train
 from archspace.training.recipe import Recipe
 
 STEPS = 2
@@ -68,20 +69,26 @@ def time_training(genome: Genome, task: Task, recipe: Recipe, mode: Mode) -> Tim
     steps = steps_of(task, recipe)
     single, short = _part(task.val, 1), min(STEPS, steps)
     cut = replace(task, train=_part(task.train, short * recipe.batch), val=single)
-    rounds: list[float] = []
-    for epoch, state in train(network, cut, _briefly(recipe, short, steps), mode, 0, heads=heads):
-        rounds.append(epoch.seconds)
-        if rounds[0] > LONG or (len(rounds) > 1 and sum(rounds) > SECONDS):
-            break
+    rounds, checkpoint = _rounds(train(network, cut, _briefly(recipe, short, steps), mode, 0, heads=heads))
     with tempfile.TemporaryDirectory(prefix="archspace-") as folder:
         began = time.perf_counter()
-        save_checkpoint(state, Path(folder))
+        save_checkpoint(checkpoint, Path(folder))
         saved = time.perf_counter() - began
     # The mean, not the median: what else runs on the machine takes its time from a search too.
     trained = statistics.fmean(rounds[1:] or rounds) - min(_evaluation(network, single, mode) for _ in range(3))
     some = _part(task.val, EVAL_BATCH)
     evaluated = _evaluation(network, some, mode) * len(task.val.labels) / len(some.labels)
     return Timing(built, max(trained, 0.0) * steps / short + evaluated, saved)
+
+
+def _rounds(epochs: Iterator[tuple[Epoch, Checkpoint]]) -> tuple[list[float], Checkpoint]:
+    """Seconds of each round, and the network after the last."""
+    rounds: list[float] = []
+    while True:
+        epoch, checkpoint = next(epochs)
+        rounds.append(epoch.seconds)
+        if rounds[0] > LONG or (len(rounds) > 1 and sum(rounds) > SECONDS):
+            return rounds, checkpoint
 
 
 def _briefly(recipe: Recipe, short: int, steps: int) -> Recipe:

@@ -74,25 +74,26 @@ def read_table(space: Space, table: Table) -> dict[str, Array]:
     """A table's columns as Costing takes them; raises UserError."""
     if not hasattr(table, "keys"):
         raise UserError("table: expected a DataFrame or a mapping of columns; of a list of rows make a DataFrame first")
+    genes = {gene.name: gene for gene in space.genes}
+    others = [str(name) for name in table if name not in genes]
     if not space.families:
-        return _columns(space.genes, table, None)
-    family = next(gene for gene in space.genes if gene.name == FAMILY)
-    columns = _columns((family,), table, None)
+        return _columns(space.genes, table, None, others)
+    columns = _columns((genes[FAMILY],), table, None, others)
     for number, (name, inner) in enumerate(space.families.items()):
         rows = np.flatnonzero(columns[FAMILY] == number)
-        genes = [Gene(f"{name}.{gene.name}", gene.values, gene.log) for gene in inner.genes]
-        columns |= _columns(genes, table, rows) if len(rows) else {}
+        own = [genes[f"{name}.{gene.name}"] for gene in inner.genes]
+        columns |= _columns(own, table, rows, others) if len(rows) else {}
     return columns
 
 
-def _columns(genes: Sequence[Gene], table: Table, rows: Array | None) -> dict[str, Array]:
-    """The genes' columns, of which `rows` alone are looked at and filled, or all of them."""
+def _columns(genes: Sequence[Gene], table: Table, rows: Array | None, others: Sequence[str]) -> dict[str, Array]:
+    """The genes' columns, of which `rows` alone are looked at and filled, or all of them; `others` are no genes'."""
     columns: dict[str, Array] = {}
     for gene in genes:
         if gene.name in table:
             columns[gene.name] = _column(gene, table[gene.name], rows)
         elif len(gene.values) > 1:
-            hint = did_you_mean(gene.name, map(str, table))
+            hint = did_you_mean(gene.name, others)
             raise UserError(f"table: no column {gene.name!r}{hint}; it may have {_shown(gene.values)}")
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:

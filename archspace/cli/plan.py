@@ -1,0 +1,138 @@
+"""`archspace plan`: what a search will take before it starts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from archspace.cli.output import print_json
+from archspace.cli.search import request_options
+
+if TYPE_CHECKING:
+    from archspace.searching.forecast import Forecast, Spread
+    from archspace.searching.needs import Needs
+    from archspace.searching.plan import SearchPlan, Times
+
+LABEL = 11
+"""Columns of what a line is about."""
+
+
+@click.command(short_help="What a search will take before it starts.")
+@request_options
+def plan(space: str, budget: tuple[str, ...], settings: tuple[str, ...], as_json: bool, **request: Any) -> None:
+    """What a search with the same options will take before it starts: time, memory, share of a GPU.
+
+    Trains a few networks within the budget for some seconds, as many side by side as the search will; nothing that is
+    written stays.
+    """
+    show_plan(space, budget, settings, as_json, **request)
+
+
+def show_plan(space: str, budget: tuple[str, ...], settings: tuple[str, ...], as_json: bool, **request: Any) -> None:
+    """Plan a search and print the plan."""
+    from dataclasses import asdict
+
+    from archspace import api
+    from archspace.training.recipe import Recipe, with_settings
+
+    recipe = with_settings(Recipe(), settings)
+    made = api.plan_search(space, budget, recipe=recipe, told=lambda words: click.echo(words, err=True), **request)
+    if as_json:
+        print_json(asdict(made))
+    else:
+        click.echo("\n".join(lines(made)))
+
+
+def lines(plan: SearchPlan) -> list[str]:
+    """A plan in words, within 100 columns."""
+    from archspace.units import shape_text
+
+    task, recipe = plan.task, plan.recipe
+    rungs = " and ".join(str(rung) for rung in recipe["rungs"][:-1])
+    halving = f"weak trials are stopped after epoch {rungs}" if rungs else "no trial is stopped early"
+    return [
+        f"plan of a search: space {plan.space}, budget {', '.join(plan.budget)}, seed {plan.seed}",
+        f"costs at {shape_text(plan.input)}, {plan.classes} classes; "
+        f"trials on {task['name']} at {shape_text(task['input'])}, {task['classes']} classes",
+        *_row("machine", plan.machine),
+        *_row("trials", f"{plan.trials}, {plan.concurrency} side by side on {plan.mode}"),
+        *_row("recipe", f"{recipe['epochs']} epochs of {plan.steps} steps of {recipe['batch']} images", halving),
+        *_times(plan.times, plan.trials),
+        *_needs(plan.needs, plan.concurrency, plan.trials),
+        *(line for warning in plan.warnings for line in _row("warning", *warning.split(": "))),
+    ]
+
+
+def _times(times: Times, trials: int) -> list[str]:
+    from archspace.units import duration, percent
+
+    measured, search = times.measured, times.search
+    error = "" if measured.error is None else f", each told from the others to {percent(measured.error)} (median)"
+    side = f", {measured.side_by_side} side by side" if measured.side_by_side > 1 else ""
+    rows = [
+        *_row("measured", f"{len(measured.networks)} networks{side}, in {duration(measured.seconds)}{error}"),
+        *_row("an epoch", _spread(times.epoch), f"predicted for {times.networks} networks within the budget"),
+        *_row("a trial", _spread(times.trial), "all epochs, with checkpoints"),
+        *_row(
+            "all trials",
+            f"{duration(search.all_trials.half)} where half of them are stopped at each rung",
+            f"{duration(search.all_trials.none)} where none is",
+        ),
+        *_row("ends", *_ending(search, times.limit, trials)),
+        *_row(
+            "beside",
+            f"{duration(measured.start)} for the first workers to start are in these times",
+            "the start of Ray, and report and export at the end, take some seconds more",
+        ),
+    ]
+    if times.gpu_hours is not None:
+        rows += _row("GPU hours", f"{times.gpu_hours.half:.2f} to {times.gpu_hours.none:.2f}")
+    return rows
+
+
+def _ending(search: Forecast, limit: float, trials: int) -> tuple[str, ...]:
+    from archspace.units import duration
+
+    until = f"the time limit of {duration(limit)}"
+    if search.ends_by == "trials":
+        return (f"with the last trial, before {until}",)
+    least, most = sorted((int(search.finished.none), int(search.finished.half)))
+    done = f"{least} to {most} of {trials} trials are done by then" if least < most else f"{most} of {trials} trials"
+    return f"at {until}" if search.ends_by == "time" else f"with the last trial or at {until}", done
+
+
+def _needs(needs: Needs, concurrency: int, trials: int) -> list[str]:
+    from archspace.units import si
+
+    memory, gpus, disk = needs.memory, needs.gpus, needs.disk
+    beside = "" if memory.beside is None else f" beside {si(memory.beside, 'B')} for its process"
+    together = f"{gpus.trials if gpus else concurrency} side by side take at most {si(memory.together, 'B')}"
+    free = "" if memory.free is None else f" of {si(memory.free, 'B')} free"
+    rows = _row(
+        "memory",
+        f"a trial's tensors take {si(memory.median, 'B')} (median), at most {si(memory.largest, 'B')},{beside}",
+        together + free + (" on a GPU" if gpus else ""),
+    )
+    if gpus:
+        rows += _row(
+            "GPUs",
+            f"{gpus.number}; {gpus.per_trial:g} of one per trial, {gpus.trials} trials share one",
+            f"by memory {gpus.by_memory.trials} fit on one, at a share of {gpus.by_memory.share:g}",
+        )
+    room = "" if disk.free is None else f" of {si(disk.free, 'B')} free"
+    return [*rows, *_row("disk", f"checkpoints of {trials} trials: {si(disk.checkpoints, 'B')}{room}")]
+
+
+def _spread(spread: Spread) -> str:
+    from archspace.units import duration
+
+    return f"{duration(spread.median)} (median), 9 in 10 from {duration(spread.low)} to {duration(spread.high)}"
+
+
+def _row(label: str, *parts: str) -> list[str]:
+    """What a line is about and its parts; those that find no room go to a next one."""
+    import textwrap
+
+    blank = " " * (LABEL + 1)
+    return textwrap.wrap("; ".join(parts), width=100, initial_indent=f"{label:<{LABEL}} ", subsequent_indent=blank)
