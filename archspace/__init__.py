@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from archspace.api import build, cost, load_genome, load_space, open_run, plan_search, resume, sample, search
+    from archspace.api import build, cost, costs, load_genome, load_space, open_run, plan_search, resume, sample, search
     from archspace.errors import BudgetError, GenomeError, RunFailed, UserError
     from archspace.genome import Genome, Stage
 
@@ -16,6 +16,7 @@ _HOMES = {
     "archspace.api": (
         "build",
         "cost",
+        "costs",
         "load_genome",
         "load_space",
         "open_run",
@@ -37,6 +38,7 @@ __all__ = [
     "UserError",
     "build",
     "cost",
+    "costs",
     "load_genome",
     "load_space",
     "open_run",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archspace.costs import Cost, cost_of
+from archspace.closed_form import Cost, cost_of
 from archspace.genome import Genome, Shape
 from archspace.lookup import TARGET, Found, find_genome, run_folder
 from archspace.space.budget import BATCH, Budget, Conditions, Latency, parse_budget

@@ -38,7 +38,8 @@ class Widths:
         return range(self.first, self[self.count], self.growth)
 
 
-class Run(NamedTuple):
+@dataclass(frozen=True)
+class Run:
     """`count` blocks in a row, equal but for the one `symbol` (if any) that takes `values`, first to last."""
 
     plan: Planned

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from archspace.costs import Cost
+from archspace.closed_form import Cost
 from archspace.featuremap import FLOAT
 from archspace.genome import Shape
 from archspace.unknown import larger

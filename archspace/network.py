@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from archspace.blueprint import Blueprint, StagePlan
-from archspace.costs import cost
+from archspace.closed_form import cost
 from archspace.parts.initialise import INITIALISATIONS
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from archspace.analysis.front import front, hypervolume, winner
-from archspace.costs import Cost, cost
+from archspace.closed_form import Cost, cost
 from archspace.errors import UserError
 from archspace.measure.finalists import read_finalists
 from archspace.records.record import RunRecord
@@ -105,7 +105,7 @@ def _silent(message: str) -> None:
 def export_trial(record: RunRecord, trial: pd.Series, form: str, path: Path) -> Exported:
     """Export a trial's trained network; raises UserError where it has no weights, RunFailed if the proof fails."""
     from archspace.blueprint import draw
-    from archspace.costs import cost_of
+    from archspace.closed_form import cost_of
     from archspace.export import FORMATS, Facts
     from archspace.genomefile import genome_from_data
     from archspace.training.checkpoint import load_checkpoint
@@ -164,7 +164,7 @@ def _figures(outcome: Outcome, trial: pd.Series, figures: tuple[str, ...]) -> di
 
 
 def _cost_at_task(record: RunRecord, genome: str) -> Cost:
-    from archspace.costs import cost_of
+    from archspace.closed_form import cost_of
     from archspace.genomefile import genome_from_data
 
     return cost_of(genome_from_data(json.loads(genome)), record.config.task.input, record.config.task.classes)

@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from archspace.blueprint import draw
-from archspace.costs import Cost, cost_of
+from archspace.closed_form import Cost, cost_of
 from archspace.lookup import Found, find_genome
 from archspace.network import build
 from archspace.searching.machine import describe, versions

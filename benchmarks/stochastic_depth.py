@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from archspace.blocks.basic import BasicGenes
 from archspace.blueprint import draw
-from archspace.costs import cost
+from archspace.closed_form import cost
 from archspace.genome import Genome, Stage, Stem, Survival
 from archspace.network import Network, build
 from archspace.parts.survival import BatchSurvival

@@ -105,7 +105,7 @@ def _mixed() -> Space:
 
 
 def _cost(found: Any) -> object:
-    from archspace.costs import cost_of
+    from archspace.closed_form import cost_of
 
     return cost_of(found.genome, found.input, found.classes)
 

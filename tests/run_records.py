@@ -10,7 +10,7 @@ import pandas as pd
 
 from archspace.blocks.basic import BasicGenes
 from archspace.blocks.bottleneck import BottleneckGenes
-from archspace.costs import cost_of
+from archspace.closed_form import cost_of
 from archspace.genome import Genome, Stage, Stem, canonical_json
 from archspace.records.config import RunConfig, TaskConfig
 from archspace.records.record import RunRecord

@@ -16,7 +16,7 @@ from archspace.blocks.plain import PlainGenes
 from archspace.blocks.registry import Family, families
 from archspace.blueprint import Blueprint
 from archspace.blueprint import draw as draw_blueprint
-from archspace.costs import cost
+from archspace.closed_form import cost
 from archspace.errors import GenomeError
 from archspace.genome import Auxiliary, Genome, Head, Shape, Stage, Stem, Survival
 from archspace.parts.ordering import OPEN, Order

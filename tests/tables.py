@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from archspace.costs import Cost, cost_of
+from archspace.closed_form import Cost, cost_of
 from archspace.document import read_text
 from archspace.errors import GenomeError
 from archspace.memory import training_memory

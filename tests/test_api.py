@@ -15,7 +15,7 @@ from end_to_end import SPACE, environment
 
 import archspace
 from archspace import api
-from archspace.costs import Cost, cost_of
+from archspace.closed_form import Cost, cost_of
 from archspace.outcome import Outcome
 from archspace.searching.searcher import Searcher
 from archspace.space.budget import parse_budget

@@ -14,7 +14,7 @@ from archspace.blocks.basic import BasicGenes
 from archspace.blocks.dense import DenseGenes
 from archspace.blocks.plain import PlainGenes
 from archspace.blueprint import Blueprint, draw
-from archspace.costs import cost
+from archspace.closed_form import cost
 from archspace.data.tasks import Split, Task
 from archspace.errors import GenomeError
 from archspace.export.facts import Facts

@@ -6,12 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archspace.costs import Cost
+from archspace.closed_form import Cost
 from archspace.errors import BudgetError
 from archspace.space.budget import Budget, Conditions, Latency, Limit, combined, parse_budget
 
 COST = Cost(
-    input=(3, 224, 224), classes=1000, layers=50, params=0, macs=0, flops=0, acts=0, training_flops=0, saved=0, stages=()
+    input=(3, 224, 224),
+    classes=1000,
+    layers=50,
+    params=0,
+    macs=0,
+    flops=0,
+    acts=0,
+    training_flops=0,
+    saved=0,
+    stages=(),
 )
 LATENCY = Latency(0.001, 1e-12, 1e-10, "cpu", 1, 1, "fp32", "contiguous", "some machine")
 

@@ -12,7 +12,7 @@ from archspace.blocks.basic import BasicGenes
 from archspace.blocks.bottleneck import BottleneckGenes, Form
 from archspace.blueprint import draw
 from archspace.carry import carried
-from archspace.costs import Cost, cost
+from archspace.closed_form import Cost, cost
 from archspace.errors import GenomeError
 from archspace.genome import Genome, Stage, Stem, Survival
 from archspace.network import Network, build

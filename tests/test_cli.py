@@ -15,7 +15,7 @@ import archspace
 from archspace.cli.main import COMMANDS
 from archspace.cli.progress import Display, clock
 from archspace.cli.search import more_of, seconds_of
-from archspace.costs import cost_of
+from archspace.closed_form import cost_of
 from archspace.genome import genome_data
 from archspace.memory import training_memory
 from archspace.training.recipe import Recipe

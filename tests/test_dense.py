@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from archspace.blocks.dense import DenseGenes, DenseStage, Transition
 from archspace.blueprint import draw
-from archspace.costs import StageCost, cost
+from archspace.closed_form import StageCost, cost
 from archspace.genome import Genome, Stage, Stem
 from archspace.network import Network
 

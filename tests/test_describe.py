@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from archspace.costs import MEASURES
+from archspace.closed_form import MEASURES
 from archspace.document import read_text
 from archspace.errors import BudgetError, UserError
 from archspace.report.save import check_suffix, save_figure

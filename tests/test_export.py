@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from archspace.blocks.basic import BasicGenes
 from archspace.blocks.bottleneck import BottleneckGenes
 from archspace.blueprint import Blueprint, draw
-from archspace.costs import cost
+from archspace.closed_form import cost
 from archspace.errors import RunFailed, UserError
 from archspace.export import FORMATS, Facts, export_python, export_safetensors
 from archspace.export.proof import Case, Proof, prove_all, storable

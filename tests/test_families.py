@@ -15,7 +15,7 @@ from archspace.blocks.highway import Highway, HighwayGenes
 from archspace.blocks.inception import Inception, InceptionGenes
 from archspace.blocks.plain import PlainGenes
 from archspace.blueprint import draw
-from archspace.costs import cost
+from archspace.closed_form import cost
 from archspace.errors import GenomeError
 from archspace.genome import Genome, Stage, Stem, Survival
 from archspace.network import Network, build

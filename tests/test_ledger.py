@@ -10,7 +10,7 @@ import optuna
 import pytest
 import tiny
 
-from archspace.costs import cost_of
+from archspace.closed_form import cost_of
 from archspace.errors import UserError
 from archspace.genome import canonical_json, genome_data
 from archspace.records.config import FORMAT, read_config, write_config

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import tiny
 
-from archspace.costs import cost_of
+from archspace.closed_form import cost_of
 from archspace.errors import UserError
 from archspace.genome import genome_data
 from archspace.lookup import TARGET, find_genome, run_folder

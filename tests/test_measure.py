@@ -11,7 +11,7 @@ from torch import nn
 from archspace.blocks.basic import BasicGenes
 from archspace.blocks.bottleneck import BottleneckGenes
 from archspace.blueprint import draw
-from archspace.costs import cost
+from archspace.closed_form import cost
 from archspace.genome import Genome, Shape, Stage, Stem, Survival
 from archspace.measure.count import Difference, counted_params, differences, hooked_acts, hooked_macs, traced_flops
 from archspace.network import build

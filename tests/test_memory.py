@@ -14,7 +14,7 @@ from archspace.blocks.highway import HighwayGenes
 from archspace.blocks.inception import InceptionGenes
 from archspace.blocks.plain import PlainGenes
 from archspace.blueprint import Blueprint, draw
-from archspace.costs import cost
+from archspace.closed_form import cost
 from archspace.genome import Genome, Head, Stage, Stem, Survival
 from archspace.measure.memory import peak_training_bytes, saved_bytes
 from archspace.memory import breakdown, training_memory

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from archspace.blocks.basic import BasicGenes
 from archspace.blocks.registry import Family, families
 from archspace.blueprint import Blueprint, draw
-from archspace.costs import cost
+from archspace.closed_form import cost
 from archspace.data.tasks import Split, Task
 from archspace.errors import GenomeError
 from archspace.genome import Genome, Stage, Stem, Survival

@@ -8,7 +8,7 @@ import pytest
 import tiny
 from safetensors.torch import load_file
 
-from archspace.costs import cost_of
+from archspace.closed_form import cost_of
 from archspace.errors import UserError
 from archspace.genomefile import read_genome
 from archspace.outcome import Outcome, export_trial, finish, read_outcome, summary

@@ -18,7 +18,7 @@ from torch import Tensor, fx, nn
 from archspace.blocks.basic import BasicGenes
 from archspace.blocks.registry import families
 from archspace.blueprint import Blueprint, draw
-from archspace.costs import cost_of
+from archspace.closed_form import cost_of
 from archspace.genome import Auxiliary, Genome, Head, Stage, Stem, Survival
 from archspace.genomefile import read_genome
 from archspace.network import build

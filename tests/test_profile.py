@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from archspace.blueprint import draw
 from archspace.calibrate import GREATEST, LEAST, PARTS, PIXELS, choose_networks
-from archspace.costs import cost, cost_of
+from archspace.closed_form import cost, cost_of
 from archspace.errors import RunFailed, UserError
 from archspace.genomefile import load_genome
 from archspace.measure.calibration import LatencyModel, Point, find_model, fit_model, model_path, save_model

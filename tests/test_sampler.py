@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archspace.costs import cost_of
+from archspace.closed_form import cost_of
 from archspace.document import read_text
 from archspace.errors import BudgetError
 from archspace.space.budget import Budget, parse_budget

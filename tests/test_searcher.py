@@ -11,7 +11,7 @@ import tiny
 from filelock import FileLock
 
 from archspace import zoo
-from archspace.costs import cost_of
+from archspace.closed_form import cost_of
 from archspace.data.tasks import load_task
 from archspace.document import read_text
 from archspace.errors import BudgetError, UserError

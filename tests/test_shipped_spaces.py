@@ -8,7 +8,7 @@ import pytest
 
 from archspace import zoo
 from archspace.blueprint import draw
-from archspace.costs import cost_of
+from archspace.closed_form import cost_of
 from archspace.document import read_text
 from archspace.network import build
 from archspace.space.budget import parse_budget

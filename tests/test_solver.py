@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter, defaultdict
-from itertools import islice, product
+from itertools import islice, pairwise, product
 from typing import Any
 
 import numpy as np
@@ -167,7 +167,7 @@ def test_the_gene_that_binds_is_named() -> None:
 
 def test_a_gap_names_the_nearest_genomes() -> None:
     flops = sorted({item.cost.flops for item in ALL["dense"]})
-    below, above = max(zip(flops, flops[1:], strict=False), key=lambda pair: pair[1] - pair[0])
+    below, above = max(pairwise(flops), key=lambda pair: pair[1] - pair[0])
     with pytest.raises(BudgetError, match=r"the nearest that were found have .* and .*; widen the band"):
         sampled(SPACES["dense"], parse_budget([f"{(below + above) // 2}flops±0%"]), 1, 0)
 

@@ -12,7 +12,7 @@ from archspace.cli.output import json_option, print_json, print_table, runs_opti
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from archspace.costs import Cost
+    from archspace.closed_form import Cost
     from archspace.genome import Genome
     from archspace.lookup import Found
 
@@ -56,7 +56,7 @@ def cost(
 
 def cost_data(found: Found) -> dict[str, Any]:
     """A genome's cost as plain data."""
-    from archspace.costs import cost_of
+    from archspace.closed_form import cost_of
 
     total = cost_of(found.genome, found.input, found.classes)
     return {"id": found.genome.id, "name": found.name} | _plain(total)

@@ -56,7 +56,7 @@ def export(run_or_genome: str, form: str, output: str | None, runs: str | None) 
 
 def _untrained(reference: str, folder: Path, form: str, output: str | None, ending: str) -> Exported:
     from archspace.blueprint import draw
-    from archspace.costs import cost_of
+    from archspace.closed_form import cost_of
     from archspace.errors import UserError
     from archspace.export import FORMATS, Facts
     from archspace.lookup import find_genome

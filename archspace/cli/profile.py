@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from archspace.blueprint import Blueprint
-    from archspace.costs import Cost
+    from archspace.closed_form import Cost
     from archspace.lookup import Found
     from archspace.measure.calibration import LatencyModel
     from archspace.measure.latency import Setting, Timing
@@ -114,7 +114,7 @@ def _profiled(
     import torch
 
     from archspace.blueprint import draw
-    from archspace.costs import cost
+    from archspace.closed_form import cost
     from archspace.measure.calibration import find_model, model_path
     from archspace.measure.latency import device_name, measure_latency
     from archspace.network import build

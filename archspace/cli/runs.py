@@ -54,7 +54,7 @@ def show(run_or_genome: str, runs: str | None, as_json: bool) -> None:
     """A run's front and winner, or a genome and its cost."""
     from archspace.api import runs_folder
     from archspace.cli.cost import cost_data
-    from archspace.costs import MEASURES
+    from archspace.closed_form import MEASURES
     from archspace.errors import UserError
     from archspace.genome import canonical_json, genome_data
     from archspace.lookup import find_genome

@@ -8,8 +8,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from archspace.blocks.registry import Family
 from archspace.blueprint import Blueprint, draw
+from archspace.closed_form import cost as blueprint_cost
 from archspace.conformance.cases import INPUT, WIDTH, genome_of, network_of, stage_of
-from archspace.costs import cost as blueprint_cost
 from archspace.errors import GenomeError
 from archspace.genome import Genome, Shape, Stem, Survival, genome_data
 from archspace.genomefile import genome_from_data

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from archspace.blocks.registry import Family
 from archspace.blueprint import draw
+from archspace.closed_form import cost
 from archspace.conformance.cases import CLASSES, INPUT, generator, genome_of
-from archspace.costs import cost
 from archspace.errors import RunFailed, UserError
 from archspace.export import Facts
 from archspace.export.proof import Case, prove_all

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from archspace.genome import Genome, Shape, genome_data
 
 if TYPE_CHECKING:
-    from archspace.costs import Cost
+    from archspace.closed_form import Cost
 
 WRAP = 116
 """Columns of an exported docstring's text."""

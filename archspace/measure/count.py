@@ -32,7 +32,7 @@ def differences(blueprint: Blueprint) -> tuple[Difference, ...]:
 
     Params are summed, macs and acts come from forward hooks, flops from fvcore. Runs the network twice on the CPU.
     """
-    from archspace.costs import cost
+    from archspace.closed_form import cost
     from archspace.network import build
 
     closed = cost(blueprint)

@@ -12,7 +12,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from archspace.costs import Cost
+from archspace.closed_form import Cost
 from archspace.errors import UserError
 from archspace.genome import Genome, canonical_json
 from archspace.records.config import RunConfig, read_config, write_config

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from archspace.costs import Cost
+from archspace.closed_form import Cost
 from archspace.memory import training_memory
 from archspace.searching.machine import RESERVE, GpuFit, Share, fit_on_gpu, trials_on_gpu
 from archspace.units import si

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from archspace.costs import Cost
+from archspace.closed_form import Cost
 from archspace.errors import RunFailed
 from archspace.genome import Genome, genome_data
 from archspace.searching.machine import Share

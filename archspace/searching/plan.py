@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from archspace.costs import Cost
+from archspace.closed_form import Cost
 from archspace.data.tasks import Task, load_task
 from archspace.errors import UserError
 from archspace.genome import Shape

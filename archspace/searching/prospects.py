@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, cycle, islice
 
-from archspace.costs import cost_of
+from archspace.closed_form import cost_of
 from archspace.data.tasks import Task
 from archspace.errors import GenomeError
 from archspace.genome import Genome

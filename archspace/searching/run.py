@@ -14,7 +14,7 @@ from typing import Literal
 
 from filelock import FileLock, Timeout
 
-from archspace.costs import cost_of, unfit
+from archspace.closed_form import cost_of, unfit
 from archspace.data.tasks import Task, load_task
 from archspace.document import Document
 from archspace.errors import BudgetError, UserError

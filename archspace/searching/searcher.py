@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from archspace.costs import cost_of, unfit
+from archspace.closed_form import cost_of, unfit
 from archspace.genome import Genome
 from archspace.genomefile import genome_from_data
 from archspace.records.ledger import Ledger, LedgerTrial

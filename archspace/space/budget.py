@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from archspace.costs import Cost
+from archspace.closed_form import Cost
 from archspace.errors import BudgetError
 from archspace.memory import training_memory
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from archspace.costs import Cost, cost_of
+from archspace.closed_form import Cost, cost_of
 from archspace.errors import GenomeError
 from archspace.program import Array, Columns, Program, compiled, index_of, size_of
 from archspace.space.space import FAMILY, Gene, Space, Value, genome_of

@@ -10,7 +10,7 @@ from itertools import product
 
 import numpy as np
 
-from archspace.costs import cost_of
+from archspace.closed_form import cost_of
 from archspace.errors import GenomeError
 from archspace.program import Array
 from archspace.space.budget import Budget, Limit

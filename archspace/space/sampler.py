@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from archspace.costs import Cost, cost_of
+from archspace.closed_form import Cost, cost_of
 from archspace.errors import BudgetError, GenomeError
 from archspace.genome import Genome
 from archspace.program import Array

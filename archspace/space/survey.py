@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from archspace.costs import MEASURES
+from archspace.closed_form import MEASURES
 from archspace.program import Array
 from archspace.space.budget import Budget, Limit
 from archspace.space.costing import column_of

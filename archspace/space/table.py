@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from archspace.costs import Cost
+from archspace.closed_form import Cost
 from archspace.errors import UserError, did_you_mean
 from archspace.memory import training_memory
 from archspace.plainwords import found

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from archspace.costs import cost_of
+from archspace.closed_form import cost_of
 from archspace.document import Mistakes, read_text
 from archspace.errors import UserError, did_you_mean
 from archspace.genomefile import parse_genome
