@@ -25,8 +25,8 @@ class StageCost(NamedTuple):
 
     `name` is `stem`, `stage2`, `stage2.entry` (pooling, a transition or a projection before the blocks), `stage4.exit`
     or `head`; `block` is the family's or the part's name. The first of the row's `depth` blocks sees `sees` channels,
-    each further one `sees_more` more; the first, or the largest where they grow, has `block_params`. `held` are the most bytes that training holds within the row beside what is
-    saved: maps and gradients on their way, of one image.
+    each further one `sees_more` more; the first, or the largest where they grow, has `block_params`. `held` are the
+    most bytes that training holds within the row beside what is saved: maps and gradients on their way, of one image.
     """
 
     name: str

@@ -1,10 +1,10 @@
 """How fast costs are: genomes per second in tables, microseconds for one.
 
 Tables of random genomes on one core: `resnext` alone (homogeneous), and an equal mix of `resnet`, `resnext` and
-`preact` as a space of three families; each with the counts alone, and with the peak memory of training too. Words are pandas categories. Single genomes: the
-scalar path from a genome to its Cost, over families and depths. Times are CPU seconds of this process, whose BLAS has
-one thread; in each round every measurement runs once. Run it as `python benchmarks/table.py`; it prints a table and
-writes benchmarks/results/table.json.
+`preact` as a space of three families; each with the counts alone, and with the peak memory of training too. Words are
+pandas categories. Single genomes: the scalar path from a genome to its Cost, over families and depths. Times are CPU
+seconds of this process, whose BLAS has one thread; in each round every measurement runs once. Run it as
+`python benchmarks/table.py`; it prints a table and writes benchmarks/results/table.json.
 """
 
 from __future__ import annotations
