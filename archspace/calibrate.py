@@ -11,7 +11,7 @@ from pathlib import Path
 from archspace.errors import BudgetError, GenomeError, RunFailed, UserError
 from archspace.genome import Shape
 from archspace.measure.calibration import LatencyModel, Point, find_model, fit_model, load_model
-from archspace.measure.latency import NOISE, Setting, Timing, TooNoisy
+from archspace.measure.latency import NOISE, SECONDS, Setting, Timing, TooNoisy
 from archspace.seeds import derive
 from archspace.space.budget import Budget, Latency, Limit
 from archspace.space.reach import reachable
@@ -26,10 +26,8 @@ LEAST, GREATEST, PARTS = 100e6, 10e9, 5
 PIXELS = 224 * 224
 MOST_PARAMS = 100_000_000
 """Larger networks take longer to build than to measure."""
-TURNS = 2
-"""How often a network is tried that is too noisy."""
-REFUSED = 0.25
-"""Share of the networks that may be too noisy before the machine is taken to be."""
+REFUSED = (0.5, 0.25)
+"""Share of the networks that may be too noisy, at their first turn and at their second, before calibration ends."""
 FEWEST_NETWORKS = 8
 """So that as many as a fit needs are left when a quarter is refused."""
 SEED = 0
@@ -85,17 +83,18 @@ def calibrate(
     n: int = NETWORKS,
     noise: float = NOISE,
     progress: Callable[[Measured], None] = lambda _: None,
+    seconds: float = SECONDS,
 ) -> LatencyModel:
-    """Measure about `n` networks and fit the model of this device.
+    """Measure about `n` networks, each for at least so many seconds, and fit the model of this device.
 
-    What is too noisy gets a second turn at the end, and is left out if that is no better. Raises RunFailed where that
-    is more than a quarter, UserError where the device is not there or no networks fit the input.
+    What is too noisy gets a second turn at the end, and is left out if that is no better. Raises RunFailed where too
+    many are (REFUSED), UserError where the device is not there or no networks fit the input.
     """
     from archspace.searching.machine import versions
 
     chosen = choose_networks(input, classes, n)
     points: list[Point] = []
-    for news in _measured(chosen, setting, noise):
+    for news in _measured(chosen, setting, noise, seconds):
         progress(news)
         if not news.refused:
             genome, costs = news.chosen.candidate.genome, news.chosen.candidate.cost
@@ -133,26 +132,25 @@ def _drawn(space: Space, band: Budget, n: int, seed: int) -> list[Candidate]:
         return []
 
 
-def _measured(chosen: list[Chosen], setting: Setting, noise: float) -> Iterator[Measured]:
+def _measured(chosen: list[Chosen], setting: Setting, noise: float, seconds: float) -> Iterator[Measured]:
     """Each network's timing; those that were refused come again behind all others."""
-    turns = deque((number, item, 1) for number, item in enumerate(chosen, start=1))
-    given_up = 0
+    turns = deque((number, item, 0) for number, item in enumerate(chosen, start=1))
+    refused = [0] * len(REFUSED)
     while turns:
         number, item, turn = turns.popleft()
         try:
-            yield Measured(number, len(chosen), item, _time(item, setting, noise), refused=False)
+            yield Measured(number, len(chosen), item, _time(item, setting, noise, seconds), refused=False)
         except TooNoisy as error:
             yield Measured(number, len(chosen), item, error.timing, refused=True)
-            if turn < TURNS:
+            refused[turn] += 1
+            if refused[turn] > REFUSED[turn] * len(chosen):
+                told = f"{refused[turn]} of {len(chosen)} networks were too noisy{' twice' * (turn > 0)}"
+                raise RunFailed(f"calibration given up: {told}; the last: {error}") from None
+            if turn + 1 < len(REFUSED):
                 turns.append((number, item, turn + 1))
-                continue
-            given_up += 1
-            if given_up > REFUSED * len(chosen):
-                told = f"calibration given up: {given_up} of {len(chosen)} networks were too noisy {TURNS} times"
-                raise RunFailed(f"{told}; the last: {error}") from None
 
 
-def _time(item: Chosen, setting: Setting, noise: float) -> Timing:
+def _time(item: Chosen, setting: Setting, noise: float, seconds: float) -> Timing:
     import torch
 
     from archspace.blueprint import draw
@@ -162,7 +160,7 @@ def _time(item: Chosen, setting: Setting, noise: float) -> Timing:
     costs = item.candidate.cost
     blueprint = draw(item.candidate.genome, costs.input, costs.classes)
     network = build(blueprint, torch.Generator().manual_seed(SEED))
-    return measure_latency(network, costs.input, setting, noise)
+    return measure_latency(network, costs.input, setting, noise, seconds)
 
 
 def known_latency(file: str | Path | None = None) -> Latency:

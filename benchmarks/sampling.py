@@ -27,9 +27,9 @@ from archspace.space.sampler import candidate, draws
 from archspace.space.solver import Solver, costing_of, drawn_numbers, solver_of
 from archspace.space.space import Space
 
-SPACES = ("resnext", "preact", "densenet", "regnet")
+SPACES = ("resnext", "preact", "densenet")
 BUDGETS = ("4GFLOPs", "4GFLOPs±10%", "4GFLOPs±1%", "4GFLOPs±0.1%", "4GFLOPs±0.01%", "4GFLOPs±1%, 20Mparams±5%")
-ROUNDS, SECONDS, BATCH = 5, 2.0, 4096
+ROUNDS, SECONDS, BATCH = 3, 1.0, 4096
 OUT = Path(__file__).parent / "results" / "sampling.json"
 
 Way = Callable[[Space, Budget, int, float], tuple[int, int, float]]

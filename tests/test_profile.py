@@ -15,7 +15,7 @@ from end_to_end import Caller
 from torch import Tensor, nn
 
 from archspace.blueprint import draw
-from archspace.calibrate import GREATEST, LEAST, PARTS, PIXELS, choose_networks
+from archspace.calibrate import GREATEST, LEAST, PARTS, PIXELS, Measured, calibrate, choose_networks
 from archspace.closed_form import cost, cost_of
 from archspace.errors import RunFailed, UserError
 from archspace.genomefile import load_genome
@@ -362,6 +362,13 @@ def test_few_networks_spread_too() -> None:
     flops = sorted(item.candidate.cost.flops for item in chosen)
     assert flops[-1] > 10 * flops[0]
     assert choose_networks((3, 64, 64), 10, 9) == chosen
+
+
+def test_a_machine_without_rest_is_not_calibrated() -> None:
+    news: list[Measured] = []
+    with pytest.raises(RunFailed, match=r"given up: 5 of 8 networks were too noisy; the last: latency \(cpu, 1 thread"):
+        calibrate(Setting(), (3, 32, 32), 10, 8, noise=1e-12, progress=news.append, seconds=0.05)
+    assert [(item.number, item.total, item.refused) for item in news] == [(n, 8, True) for n in range(1, 6)]
 
 
 @pytest.mark.parametrize(

@@ -137,8 +137,13 @@ def test_a_sample_is_whole_where_there_are_fewer(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("resnext", "1GFLOPs±0.1%"), ("resnext", "2GFLOPs, 10Mparams±3%, 4GB"), ("densenet", "1GFLOPs±1%")]
-    + [("plain", "1GFLOPs±1%"), ("regnet", "1GFLOPs±2%")],
+    [
+        ("resnext", "1GFLOPs±0.1%"),
+        ("resnext", "2GFLOPs, 10Mparams±3%, 4GB"),
+        ("densenet", "1GFLOPs±1%"),
+        ("plain", "1GFLOPs±1%"),
+        ("regnet", "1GFLOPs±2%"),
+    ],
 )
 def test_every_draw_of_a_shipped_space_keeps_the_budget(name: str, text: str) -> None:
     budget = parse_budget([text])
