@@ -1,0 +1,114 @@
+"""Costs of tables beside the counts of the networks that their rows stand for."""
+
+import copy
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from tables import Row, random_rows, table_of
+
+from archspace.blueprint import draw
+from archspace.document import Document
+from archspace.errors import GenomeError
+from archspace.genome import Shape
+from archspace.measure.count import _hooked, counted_params, traced_flops
+from archspace.network import build
+from archspace.space.file import load_space, read_space
+from archspace.space.space import Space, genome_of
+from archspace.space.table import costs
+
+FAMILIES = tuple(load_space("overview").families)
+Counts = Mapping[str, int]
+"""Figures of a network by name, as they were counted."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A row of a space whose figure in the table is not what was counted."""
+
+    space: str
+    row: Row
+    figure: str
+    table: float
+    counted: float
+
+
+def on_meta(space: Space, row: Row) -> Counts:
+    """Params, macs and acts of a network without memory: hooks see the shapes of one image's way through it."""
+    with torch.device("meta"):
+        network = build(draw(genome_of(space, row), space.input, space.classes))
+    macs, acts = _hooked(network, space.input)
+    return {"params": counted_params(network), "macs": macs, "acts": acts}
+
+
+def by_fvcore(space: Space, row: Row) -> Counts:
+    """The flops of a network that fvcore traces."""
+    network = build(draw(genome_of(space, row), space.input, space.classes))
+    return {"flops": traced_flops(network, space.input)}
+
+
+def differences(space: Space, rows: list[Row], count: Callable[[Space, Row], Counts]) -> Iterator[Difference]:
+    """Where a table of these rows departs from what is counted; where it has no figures, nothing may be built."""
+    for row, (_, told) in zip(rows, costs(space, table_of(rows)).iterrows(), strict=True):
+        try:
+            counted = count(space, row)
+        except GenomeError:
+            counted = dict.fromkeys(told.index[told.notna()], -1)
+        yield from (
+            Difference(space.name, row, figure, told[figure], number)
+            for figure, number in counted.items()
+            if told[figure] != number
+        )
+
+
+def shallow(name: str) -> Space:
+    """A shipped space whose stages have at most 4 blocks."""
+    return _capped(name, {"depth": 4}, {"depth": 8})
+
+
+def small(name: str) -> Space:
+    """A shipped space with at most 3 blocks in a stage, few channels, small images and few classes."""
+    stages = {"depth": 3, "width": 48, "growth_rate": 16, "cardinality": 8, "group_width": 8}
+    return _capped(name, stages, {"depth": 8, "w0": 64, "wa": 24.0, "group_width": 16}, (3, 57, 46), 10)
+
+
+def _capped(
+    name: str,
+    stages: Mapping[str, float],
+    rule: Mapping[str, float],
+    input: Shape | None = None,
+    classes: int | None = None,
+) -> Space:
+    """The space with no value above these under `stages`, or under a rule that stands for stages."""
+    source: dict[str, Any] = copy.deepcopy(dict(load_space(name).source))
+    if input and classes:
+        source["target"] = {"input": list(input), "classes": classes}
+        if name == "plain":
+            # Hidden layers of 4096 units on 7x7 maps would be nearly all of a small network.
+            source["head"] = {"kind": "mlp", "hidden": {"choices": [8, 32]}, "grid": {"choices": [1, 3]}}
+    own = source["stages"]
+    for key, most in (rule if "rule" in own else stages).items():
+        if key in own:
+            own[key] = _up_to(own[key], most)
+    return read_space(Document(f"{name}.yaml", source, {}))
+
+
+def _up_to(spec: Any, most: float) -> Any:
+    if isinstance(spec, list):
+        return [_up_to(one, most) for one in spec]
+    if not isinstance(spec, dict):
+        return spec
+    if "choices" in spec:
+        return {**spec, "choices": [choice for choice in spec["choices"] if choice <= most]}
+    (low, high), step = spec["range"], spec.get("step", 1)
+    low = min(low, most // 2)
+    return {**spec, "range": [low, low + (min(high, most) - low) // step * step]}
+
+
+def drawn(spaces: Mapping[str, Space], count: int, seed: int) -> dict[str, list[Row]]:
+    """Random rows of some spaces, `count` in all, as many of each as can be."""
+    seeds = random.Random(seed)
+    some = {name: count // len(spaces) + (number < count % len(spaces)) for number, name in enumerate(spaces)}
+    return {name: random_rows(space, some[name], seeds.getrandbits(32)) for name, space in spaces.items()}
