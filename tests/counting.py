@@ -112,3 +112,31 @@ def drawn(spaces: Mapping[str, Space], count: int, seed: int) -> dict[str, list[
     seeds = random.Random(seed)
     some = {name: count // len(spaces) + (number < count % len(spaces)) for number, name in enumerate(spaces)}
     return {name: random_rows(space, some[name], seeds.getrandbits(32)) for name, space in spaces.items()}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Networks of some spaces and how they are counted."""
+
+    spaces: Mapping[str, Space]
+    count: Callable[[Space, Row], Counts]
+    networks: int
+    seed: int
+
+    def of(self, name: str) -> list[Difference]:
+        """The differences found in one of the spaces."""
+        return list(differences(self.spaces[name], self.rows[name], self.count))
+
+    @property
+    def rows(self) -> dict[str, list[Row]]:
+        """The random rows of each space."""
+        return drawn(self.spaces, self.networks, self.seed)
+
+
+def comparisons(meta: int, deep: int, fvcore: int, seed: int) -> dict[str, Comparison]:
+    """So many networks counted by hooks, some of them of the shipped spaces as they are, and traced by fvcore."""
+    return {
+        "hooks": Comparison({name: shallow(name) for name in FAMILIES}, on_meta, meta, seed),
+        "hooks, full depth": Comparison({name: load_space(name) for name in FAMILIES}, on_meta, deep, seed),
+        "fvcore": Comparison({name: small(name) for name in FAMILIES}, by_fvcore, fvcore, seed),
+    }

@@ -233,10 +233,35 @@ def test_sample_says_when_a_space_has_no_more(call: Caller) -> None:
 
 def test_space_is_described(call: Caller) -> None:
     told = data(call, "space", "tiny.yaml", "--budget", "600kFLOPs")
-    assert told["genomes"] == 4 * 6 * 2 * 2
+    assert told["genomes"] == told["distinct"] == 4 * 6 * 2 * 2
+    assert set(told["cost"]) == FIGURES
+    assert 0 < told["budget"]["settings"] < told["genomes"]
+    assert told["budget"]["share"] == told["budget"]["settings"] / told["genomes"]
+    assert {gene["name"] for gene in told["drivers"]["genes"]} == {gene["name"] for gene in told["genes"]}
     said = call("space", "resnext")
-    assert said.out.startswith("resnext: ")
+    assert said.out.startswith("resnext: 30,046,464 genomes, cost counted at 3x224x224 and 1000 classes\n")
+    assert max(map(len, said.out.splitlines())) <= 100
     assert said.err == ""
+
+
+def test_space_tells_for_which_step_its_memory_holds(call: Caller) -> None:
+    said = call("space", "tiny.yaml", "--budget", "20MB", "--batch", 8)
+    assert "training memory" in said.out
+    assert said.err == "training memory: predicted for steps of 8 images in float32\n"
+
+
+def test_space_is_drawn(call: Caller) -> None:
+    said = call("space", "tiny.yaml", "--budget", "600kFLOPs", "-o", "drawn/tiny.html", "--json")
+    assert (said.code, said.err) == (0, "written to drawn/tiny.html\n")
+    assert json.loads(said.out)["name"] == "tiny"
+    assert "tiny: what networks cost" in Path("drawn/tiny.html").read_text(encoding="utf-8")
+
+
+def test_space_is_not_drawn_as_anything_else(call: Caller) -> None:
+    said = call("space", "tiny.yaml", "-o", "tiny.pdf")
+    assert (said.code, said.out) == (2, "")
+    assert said.err == "tiny.pdf: a picture is written as .html, .svg or .png; end the name in one of these\n"
+    assert not Path("tiny.pdf").exists()
 
 
 def test_zoo_in_json(call: Caller) -> None:

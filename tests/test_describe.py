@@ -1,6 +1,8 @@
 """What a space is said to hold, against all of its genomes; where it is sampled, intervals that keep their promise."""
 
 import math
+import shutil
+import sys
 from collections.abc import Iterator
 from functools import cache
 from itertools import product
@@ -483,6 +485,31 @@ def test_names_cannot_smuggle_markup_into_the_page(tmp_path: Path) -> None:
     assert "Plotly.newPlot" in page
     assert "<script src=" not in page  # nothing is fetched
     assert [file.name for file in tmp_path.iterdir()] == ["space.html"]
+
+
+@pytest.mark.parametrize("text", [HOLES, UNION])
+def test_pictures_are_drawn_whole(tmp_path: Path, text: str) -> None:
+    pytest.importorskip("kaleido", reason="kaleido is not installed: pip install archspace[static]")
+    if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"))):
+        pytest.skip("no Chrome or Chromium for kaleido to draw with")
+    described = told(space_in(text))
+    figure = space_figure(described)
+    save_figure(figure, tmp_path / "space.svg", "x")
+    drawn = (tmp_path / "space.svg").read_text(encoding="utf-8")
+    assert drawn.startswith("<svg")
+    assert all(f">{bar.gene}" in drawn for row in space_data(described).rows for bar in row.bars)
+    save_figure(figure, tmp_path / "space.PNG", "x")
+    picture = (tmp_path / "space.PNG").read_bytes()
+    assert picture[:4] == b"\x89PNG"
+    assert int.from_bytes(picture[16:20], "big") == 2 * figure.layout.width
+
+
+def test_pictures_without_kaleido_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "kaleido", None)
+    check_suffix(Path("space.html"))
+    for name in ("space.svg", "space.png"):
+        with pytest.raises(UserError, match=r"pip install archspace\[static\], or name an \.html"):
+            check_suffix(Path(name))
 
 
 @pytest.mark.parametrize("name", ["space.pdf", "space", "space.html.gz", "svg"])

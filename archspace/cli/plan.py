@@ -49,6 +49,7 @@ def lines(plan: SearchPlan) -> list[str]:
     from archspace.units import shape_text
 
     task, recipe = plan.task, plan.recipe
+    epochs = f"{recipe['epochs']} epoch{'s' * (recipe['epochs'] > 1)}"
     rungs = " and ".join(str(rung) for rung in recipe["rungs"][:-1])
     halving = f"weak trials are stopped after epoch {rungs}" if rungs else "no trial is stopped early"
     return [
@@ -57,33 +58,34 @@ def lines(plan: SearchPlan) -> list[str]:
         f"trials on {task['name']} at {shape_text(task['input'])}, {task['classes']} classes",
         *_row("machine", plan.machine),
         *_row("trials", f"{plan.trials}, {plan.concurrency} side by side on {plan.mode}"),
-        *_row("recipe", f"{recipe['epochs']} epochs of {plan.steps} steps of {recipe['batch']} images", halving),
+        *_row("recipe", f"{epochs} of {plan.steps} steps of {recipe['batch']} images", halving),
         *_times(plan.times, plan.trials),
         *_needs(plan.needs, plan.concurrency, plan.trials),
-        *(line for warning in plan.warnings for line in _row("warning", *warning.split(": "))),
+        *(line for warning in plan.warnings for line in _row("warning", warning)),
     ]
 
 
 def _times(times: Times, trials: int) -> list[str]:
-    from archspace.units import duration, percent
+    from archspace.units import duration
 
     measured, search = times.measured, times.search
-    error = "" if measured.error is None else f", each told from the others to {percent(measured.error)} (median)"
+    error = "" if measured.error is None else f"each predicted from the others to {measured.error:.0%} (median)"
     side = f", {measured.side_by_side} side by side" if measured.side_by_side > 1 else ""
+    half, none = duration(search.all_trials.half), duration(search.all_trials.none)
     rows = [
-        *_row("measured", f"{len(measured.networks)} networks{side}, in {duration(measured.seconds)}{error}"),
-        *_row("an epoch", _spread(times.epoch), f"predicted for {times.networks} networks within the budget"),
-        *_row("a trial", _spread(times.trial), "all epochs, with checkpoints"),
+        *_row("measured", f"{len(measured.networks)} networks{side}, in {duration(measured.seconds)}", error),
+        *_row("an epoch", _spread(times.epoch)),
+        *_row("a trial", _spread(times.trial), f"of {times.networks} networks that it may train"),
         *_row(
             "all trials",
-            f"{duration(search.all_trials.half)} where half of them are stopped at each rung",
-            f"{duration(search.all_trials.none)} where none is",
+            f"{half} where half are stopped at each rung" if half != none else "",
+            none if half == none else f"{none} where none is",
         ),
         *_row("ends", *_ending(search, times.limit, trials)),
         *_row(
-            "beside",
-            f"{duration(measured.start)} for the first workers to start are in these times",
-            "the start of Ray, and report and export at the end, take some seconds more",
+            "start",
+            f"{duration(measured.start)} for the first workers, counted above",
+            "Ray itself, and report and export at the end, take some seconds more",
         ),
     ]
     if times.gpu_hours is not None:
@@ -106,12 +108,13 @@ def _needs(needs: Needs, concurrency: int, trials: int) -> list[str]:
     from archspace.units import si
 
     memory, gpus, disk = needs.memory, needs.gpus, needs.disk
-    beside = "" if memory.beside is None else f" beside {si(memory.beside, 'B')} for its process"
+    other = "for context and workspaces" if gpus else "for its process"
+    beside = "" if memory.beside is None else f" besides {si(memory.beside, 'B')} {other}"
     together = f"{gpus.trials if gpus else concurrency} side by side take at most {si(memory.together, 'B')}"
     free = "" if memory.free is None else f" of {si(memory.free, 'B')} free"
     rows = _row(
         "memory",
-        f"a trial's tensors take {si(memory.median, 'B')} (median), at most {si(memory.largest, 'B')},{beside}",
+        f"{si(memory.median, 'B')} for a trial's tensors (median), at most {si(memory.largest, 'B')},{beside}",
         together + free + (" on a GPU" if gpus else ""),
     )
     if gpus:
@@ -135,4 +138,6 @@ def _row(label: str, *parts: str) -> list[str]:
     import textwrap
 
     blank = " " * (LABEL + 1)
-    return textwrap.wrap("; ".join(parts), width=100, initial_indent=f"{label:<{LABEL}} ", subsequent_indent=blank)
+    return textwrap.wrap(
+        "; ".join(filter(None, parts)), width=100, initial_indent=f"{label:<{LABEL}} ", subsequent_indent=blank
+    )

@@ -25,7 +25,7 @@ NETWORKS = 6
 """Measured, from the cheapest to the dearest."""
 FEWEST = 3
 """Networks measured even where that takes longer than SECONDS."""
-SECONDS = 15.0
+SECONDS = 10.0
 """No further network is begun after these."""
 MOST_AT_ONCE = 8
 """Processes that measure side by side, at most: more would take longer to start than to measure."""

@@ -84,7 +84,20 @@ def draws(space: Space, budget: Budget, rng: random.Random) -> Iterator[Candidat
             whole = everything(solver)
             if whole is not None:
                 yield from _repeated(space, limits, whole, generator)
-    raise BudgetError(out_of_reach(space, limits))
+    known_ends = [found for found in _at_the_ends(space, limits) if limits.allows(found.cost)]
+    if not known_ends:
+        raise BudgetError(out_of_reach(space, limits))
+    while True:
+        yield known_ends[int(generator.integers(len(known_ends)))]
+
+
+def _at_the_ends(space: Space, limits: Budget) -> Iterator[Candidate]:
+    """The cheapest and the dearest genomes by each limit, of which chance may find none."""
+    for limit in limits.limits:
+        for end in ends_of(space, replace(limit, low=0, high=math.inf)):
+            found = candidate(space, end.values)
+            if found is not None:
+                yield found
 
 
 def sample(space: Space, budget: Budget, n: int, seed: int) -> list[Candidate]:

@@ -40,7 +40,7 @@ class Survey:
     @property
     def size(self) -> int:
         """How many settings were looked at."""
-        return self.numbers.shape[1]
+        return int(self.numbers.shape[1])
 
     @property
     def built(self) -> Array:
