@@ -92,7 +92,7 @@ def allocator_peak(blueprint: Blueprint, batch: int) -> int:
     )
     _, first, change = memory[0]
     (began,) = (float(event["ts"]) for event in events if event["name"] == "second step" and event["ph"] == "X")
-    return max(total for when, total, _ in memory if when >= began) - (first - change)
+    return int(max(total for when, total, _ in memory if when >= began) - (first - change))
 
 
 def _two_steps(blueprint: Blueprint, batch: int) -> None:

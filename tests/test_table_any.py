@@ -36,7 +36,8 @@ def space_around(draw: st.DrawFn, genome: Genome) -> Space:
         return {**slots(name, part, *left_out), **slots(name, part.genes)}
 
     stages = tuple(stage(f"stage{number}", part) for number, part in enumerate(genome.stages))
-    parts = {name: slots(name, getattr(genome, name)) for name in ("stem", "head", "survival", "auxiliary")}
+    stem, head = slots("stem", genome.stem), slots("head", genome.head)
+    survival, auxiliary = slots("survival", genome.survival), slots("auxiliary", genome.auxiliary)
     channels, side = draw(st.integers(1, 3)), draw(st.sampled_from([7, 16, 33, 64]))
     return Space(
         name="around",
@@ -45,7 +46,10 @@ def space_around(draw: st.DrawFn, genome: Genome) -> Space:
         classes=5,
         genes=tuple(genes),
         stages=stages,
-        **parts,
+        stem=stem,
+        head=head,
+        survival=survival,
+        auxiliary=auxiliary,
         initialisation=Slot(genome.initialisation),
         limits=Budget(),
         source={},
@@ -57,7 +61,10 @@ def spaces(draw: st.DrawFn) -> Space:
     return space_around(draw, draw(genomes(max_stages=3, max_depth=3, max_width=32)))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=CHECKS)
 @given(spaces(), st.integers(0, 2**32 - 1))
 def test_rows_around_any_genome_cost_what_they_cost(monkeypatch: pytest.MonkeyPatch, space: Space, seed: int) -> None:
     monkeypatch.setattr(costing, "FEW", 8)  # so that a small table does not go row by row
