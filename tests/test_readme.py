@@ -5,6 +5,7 @@ import inspect
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ def only_fence(kind: str, has: str) -> str:
 
 
 def test_python_without_a_search_runs_as_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    (text,) = (text for text in EXAMPLES if "archspace.search(" not in text)
+    (text,) = (text for text in EXAMPLES if "archspace.sample(" in text)
     names: dict[str, object] = {}
     exec(text, names)
     printed = capsys.readouterr().out.splitlines()
@@ -35,6 +36,15 @@ def test_python_without_a_search_runs_as_shown(capsys: pytest.CaptureFixture[str
     assert printed[0] == promised
     assert len(printed) == 1 + 3
     assert all(int(line.split()[1]) <= 600_000_000 for line in printed[1:])
+
+
+def test_the_table_of_costs_is_as_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    (text,) = (text for text in EXAMPLES if "archspace.costs(" in text)
+    names: dict[str, Any] = {}
+    exec(text, names)
+    assert len(names["costs"]) == len(names["table"]["width"]) == 100_000
+    assert names["costs"].flops.between(4e7, 1e12).all()
+    assert "training_memory" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("text", EXAMPLES)
