@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from tables import Row, random_rows, table_of
+from torch.overrides import TorchFunctionMode
 
 from archspace.blueprint import draw
 from archspace.document import Document
@@ -35,11 +36,23 @@ class Difference:
     counted: float
 
 
+class ShapesAlone(TorchFunctionMode):
+    """Leaves out what would change numbers and no shapes, for on the meta device there are none."""
+
+    LEFT_OUT = ("kaiming_uniform_", "kaiming_normal_", "normal_", "uniform_", "zero_", "fill_", "batch_norm")
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Give back what `func` was given, or what it gives."""
+        if func.__name__ not in self.LEFT_OUT:
+            return func(*args, **(kwargs or {}))
+        return args[0] if args else kwargs["tensor"]
+
+
 def on_meta(space: Space, row: Row) -> Counts:
     """Params, macs and acts of a network without memory: hooks see the shapes of one image's way through it."""
-    with torch.device("meta"):
+    with torch.device("meta"), ShapesAlone():
         network = build(draw(genome_of(space, row), space.input, space.classes))
-    macs, acts = _hooked(network, space.input)
+        macs, acts = _hooked(network, space.input)
     return {"params": counted_params(network), "macs": macs, "acts": acts}
 
 

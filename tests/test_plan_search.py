@@ -288,7 +288,7 @@ def test_a_search_that_its_time_limit_ends(made: SearchPlan) -> None:
 
 
 def test_the_command_and_a_dry_run_say_the_same_and_leave_nothing(call: Caller, tmp_path: Path) -> None:
-    options = ("--space", "tiny.yaml", "--budget", "150kFLOPs", "--trials", 3, "--concurrency", 1, *QUICK)
+    options = ("--space", "tiny.yaml", "--budget", "1MFLOPs", "--trials", 3, "--concurrency", 1, *QUICK)
     said = [call("plan", *options, "--json"), call("search", *options, "--dry-run", "--json")]
     assert [one.code for one in said] == [0, 0], said[0].err + said[1].err
     plans = [json.loads(one.out) for one in said]
@@ -307,12 +307,12 @@ def test_the_command_and_a_dry_run_say_the_same_and_leave_nothing(call: Caller, 
 @pytest.mark.parametrize(
     "wrong",
     [
-        ("--budget", "1FLOPs"),
-        ("--budget", "150kFLOPs", "--task", "letters"),
-        ("--budget", "150kFLOPs", "--gpus-per-trial", 99),
-        ("--budget", "150kFLOPs", "--enqueue", "resnet50"),
-        ("--budget", "150kFLOPs", "--set", "recipe.epoch=3"),
-        ("--budget", "150kFLOPs", "--time", "soon"),
+        ("--budget", "1MFLOPs", "--budget", "4GMACs±1%"),
+        ("--budget", "1MFLOPs", "--task", "letters"),
+        ("--budget", "1MFLOPs", "--gpus-per-trial", 99),
+        ("--budget", "1MFLOPs", "--enqueue", "resnet50"),
+        ("--budget", "1MFLOPs", "--set", "recipe.epoch=3"),
+        ("--budget", "1MFLOPs", "--time", "soon"),
     ],
 )
 def test_mistakes_are_those_of_a_search(call: Caller, tmp_path: Path, wrong: tuple[object, ...]) -> None:
@@ -325,7 +325,7 @@ def test_mistakes_are_those_of_a_search(call: Caller, tmp_path: Path, wrong: tup
 
 def test_a_dry_run_refuses_a_name_that_is_taken(call: Caller, tmp_path: Path) -> None:
     (tmp_path / "runs" / "mine").mkdir(parents=True)
-    said = call("search", "--space", "tiny.yaml", "--budget", "150kFLOPs", "--name", "mine", "--dry-run")
+    said = call("search", "--space", "tiny.yaml", "--budget", "1MFLOPs", "--name", "mine", "--dry-run")
     assert said.code == 2
     assert "run 'mine' exists" in said.err
 

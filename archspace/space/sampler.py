@@ -20,8 +20,9 @@ from archspace.space.space import Space, Value, Values, family_of, genome_of, of
 
 BATCH = 2**18
 """Settings that are costed together, at most."""
-PATIENCE = 2**18
-"""Settings that are costed in search of a solution, before a space is gone through as a whole or given up."""
+PATIENCE, FURTHER = 2**18, 2**22
+"""Settings that are costed in search of a solution, before a space is gone through as a whole or given up; and of one
+more where some were found: then those are drawn again."""
 WHOLE = 2**23
 """Settings that are costed where a space is gone through as a whole; larger ones never are."""
 STALE = 30, 1000
@@ -68,7 +69,7 @@ def draws(space: Space, budget: Budget, rng: random.Random) -> Iterator[Candidat
     solver, generator = solver_of(space, limits.limits), np.random.default_rng(rng.getrandbits(64))
     missed, rows, met = 0, 16, False
     known: dict[tuple[Value, ...], Candidate | None] = {}  # where few genomes keep the budget they come again and again
-    while met or missed * solver.costed < PATIENCE:
+    while missed * solver.costed < (FURTHER if met else PATIENCE):
         for values in _solved(solver, rows, generator):
             found = None
             if values is not None:
@@ -84,11 +85,12 @@ def draws(space: Space, budget: Budget, rng: random.Random) -> Iterator[Candidat
             whole = everything(solver)
             if whole is not None:
                 yield from _repeated(space, limits, whole, generator)
-    known_ends = [found for found in _at_the_ends(space, limits) if limits.allows(found.cost)]
-    if not known_ends:
+    found_before = [*known.values(), *_at_the_ends(space, limits)]
+    those = [found for found in found_before if found is not None and limits.allows(found.cost)]
+    if not those:
         raise BudgetError(out_of_reach(space, limits))
     while True:
-        yield known_ends[int(generator.integers(len(known_ends)))]
+        yield those[int(generator.integers(len(those)))]
 
 
 def _at_the_ends(space: Space, limits: Budget) -> Iterator[Candidate]:
