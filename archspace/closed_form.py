@@ -10,7 +10,7 @@ from archspace.errors import GenomeError
 from archspace.featuremap import FLOAT, FeatureMap
 from archspace.genome import Genome, Shape
 from archspace.plan import Planned
-from archspace.unknown import larger, possibly
+from archspace.unknown import larger
 
 MEASURES = ("params", "macs", "flops", "acts")
 """What a budget may limit: see Cost for units."""
@@ -142,7 +142,7 @@ def _after_run(run: Run, x: FeatureMap) -> tuple[FeatureMap, int, int]:
     """
     first = run.block(0).cost(x)
     params = first.params - x.params
-    if not possibly(run.count > 1):
+    if isinstance(run.count, int) and run.count == 1:  # an unknown count may be none
         return first, 0, params
     apart = int(first.state != x.state)  # the first block finds its input kept, or not, unlike the others
     if apart:
