@@ -145,6 +145,8 @@ def _after_run(run: Run, x: FeatureMap) -> tuple[FeatureMap, int, int]:
     if isinstance(run.count, int) and run.count == 1:  # an unknown count may be none
         return first, 0, params
     apart = int(first.state != x.state)  # the first block finds its input kept, or not, unlike the others
+    if apart and run.symbol and run.count == 1:  # what a single one holds is not what the series says
+        return first, 0, params
     if apart:
         x, first = first, run.block(1).cost(first)
     if not run.symbol:
