@@ -22,10 +22,10 @@ from archspace.searching.stopwatch import Timing
 from archspace.training.recipe import Recipe
 
 NETWORKS = 6
-"""Measured, from the cheapest to the dearest."""
+"""Measured where SECONDS allow it."""
 FEWEST = 3
 """Networks measured even where that takes longer than SECONDS."""
-SECONDS = 10.0
+SECONDS = 8.0
 """No further network is begun after these."""
 MOST_AT_ONCE = 8
 """Processes that measure side by side, at most: more would take longer to start than to measure."""
@@ -85,14 +85,15 @@ class Calibration:
 
 
 def spread(networks: Sequence[Network], n: int = NETWORKS) -> list[Network]:
-    """`n` of the networks, evenly by rank of their training flops; the dearest first, then the cheapest, then others.
+    """One from the middle of each of `n` parts of the networks, ranked by training flops; the outer parts first.
 
-    So that the ends are among the first few.
+    So that the first few span the costs. The very ends are left out: the dearest network of a space may take as long
+    as all others together.
     """
     ordered = sorted(networks, key=lambda network: network.cost.training_flops, reverse=True)
-    last = len(ordered) - 1
-    picked = [ordered[round(place * last / (n - 1))] for place in range(n)] if last >= n else ordered
-    return [*picked[:1], *picked[-1:], *picked[1:-1]] if len(picked) > 1 else picked
+    parts = min(n, len(ordered))
+    picked = [ordered[int((part + 0.5) * len(ordered) / parts)] for part in range(parts)]
+    return [*picked[:1], *picked[-1:], *picked[1:-1]] if parts > 1 else picked
 
 
 def pace_of(measured: Sequence[Measured]) -> Pace:

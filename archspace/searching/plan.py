@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from archspace.data.tasks import Task, load_task
 from archspace.errors import UserError
 from archspace.genome import Shape
 from archspace.searching.forecast import Forecast, Length, Range, Spread, forecast, spread_of
-from archspace.searching.machine import Share, describe, free_memory, gpu_memory, plan_share
+from archspace.searching.machine import Share, cores, describe, free_memory, gpu_memory, plan_share
 from archspace.searching.needs import Free, Needs, disk_of, needs_of, shortages, tensors_of
 from archspace.searching.pace import Calibration, error_of, pace_of, spread, stopwatches
 from archspace.searching.prospects import look_ahead
@@ -19,6 +20,9 @@ from archspace.searching.run import SECONDS, TRIALS_PER_WORKER, Request, _check,
 from archspace.searching.stopwatch import steps_of
 from archspace.training.device import choose_mode
 from archspace.units import duration
+
+BUSY = 0.8
+"""Share of what a process can have of a core below which the machine is called busy."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,8 @@ class Timed:
 class Basis:
     """What the times rest on: networks measured `side_by_side`, seconds that took and a process needed to start.
 
-    `error` is the median size of predicted / measured - 1 of their epochs, each predicted from the others.
+    `error` is the median size of predicted / measured - 1 of their epochs, each predicted from the others. `core` is
+    the share of a CPU core that each process had.
     """
 
     networks: tuple[Timed, ...]
@@ -46,6 +51,7 @@ class Basis:
     seconds: float
     start: float
     error: float | None
+    core: float
 
 
 @dataclass(frozen=True)
@@ -115,7 +121,7 @@ def plan(request: Request, tell: Callable[[str], None]) -> SearchPlan:
     times = _times(request, share, trials, costs, calibration)
     tensors = tensors_of(costs, request.recipe.batch, share.device)
     needs = needs_of(share, tensors, calibration.resident, free, disk_of(trials, request.runs))
-    told = [*shortages(needs, share.concurrency), *_warnings(times, calibration.failed, share.concurrency)]
+    told = [*shortages(needs, share.concurrency), *_warnings(times, calibration.failed, share)]
     if len(trials) < asked:
         told.append(f"there are {len(trials)} networks within the budget, fewer than the {asked} trials asked for")
     return _plan(request, task, share, len(trials), times, needs, told)
@@ -173,17 +179,21 @@ def _basis(calibration: Calibration) -> Basis:
         )
         for item in calibration.measured
     )
-    error = error_of(calibration.measured)
-    return Basis(timed, calibration.side_by_side, calibration.seconds, calibration.start, error)
+    error, core = error_of(calibration.measured), statistics.fmean(item.timing.core for item in calibration.measured)
+    return Basis(timed, calibration.side_by_side, calibration.seconds, calibration.start, error, core)
 
 
-def _warnings(times: Times, failed: Sequence[str], concurrency: int) -> list[str]:
+def _warnings(times: Times, failed: Sequence[str], share: Share) -> list[str]:
     """What does not go well, but for what does not fit."""
+    measured = times.measured
     found = [f"{reason}: such trials will fail" for reason in failed]
     if not times.search.finished.none:
         limit = duration(times.limit)
         found.append(f"no trial may finish within {limit}: raise --time, or lower recipe.epochs or the budget")
-    if times.measured.side_by_side < concurrency:
-        told = f"times were measured with {times.measured.side_by_side} trials side by side"
-        found.append(f"{told}: {concurrency} may slow each other down more")
+    if measured.side_by_side < share.concurrency:
+        told = f"times were measured with {measured.side_by_side} trials side by side"
+        found.append(f"{told}: {share.concurrency} may slow each other down more")
+    if share.device == "cpu" and measured.core < BUSY * min(1.0, cores() / measured.side_by_side):
+        busy = f"other work left each process that measured {measured.core:.0%} of a core"
+        found.append(f"{busy}: times hold for as long as it goes on")
     return found

@@ -43,11 +43,15 @@ ROUNDS = 10_000
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds: to draw and build a network, of an epoch of the recipe on the task, to write a checkpoint."""
+    """Seconds: to draw and build a network, of an epoch of the recipe on the task, to write a checkpoint.
+
+    `core` is the share of a CPU core that the training had.
+    """
 
     build: float
     epoch: float
     save: float
+    core: float
 
 
 def steps_of(task: Task, recipe: Recipe) -> int:
@@ -69,7 +73,9 @@ def time_training(genome: Genome, task: Task, recipe: Recipe, mode: Mode) -> Tim
     steps = steps_of(task, recipe)
     single, short = _part(task.val, 1), min(STEPS, steps)
     cut = replace(task, train=_part(task.train, short * recipe.batch), val=single)
+    began, worked = time.perf_counter(), time.process_time()
     rounds, checkpoint = _rounds(train(network, cut, _briefly(recipe, short, steps), mode, 0, heads=heads))
+    core = (time.process_time() - worked) / (time.perf_counter() - began)
     with tempfile.TemporaryDirectory(prefix="archspace-") as folder:
         began = time.perf_counter()
         save_checkpoint(checkpoint, Path(folder))
@@ -78,7 +84,7 @@ def time_training(genome: Genome, task: Task, recipe: Recipe, mode: Mode) -> Tim
     trained = statistics.fmean(rounds[1:] or rounds) - min(_evaluation(network, single, mode) for _ in range(3))
     some = _part(task.val, EVAL_BATCH)
     evaluated = _evaluation(network, some, mode) * len(task.val.labels) / len(some.labels)
-    return Timing(built, max(trained, 0.0) * steps / short + evaluated, saved)
+    return Timing(built, max(trained, 0.0) * steps / short + evaluated, saved, core)
 
 
 def _rounds(epochs: Iterator[tuple[Epoch, Checkpoint]]) -> tuple[list[float], Checkpoint]:
