@@ -102,13 +102,29 @@ class FeatureMap(NamedTuple):
             FeatureMap, (channels, height, width, params, macs, flops, acts, layers, expected, saved, held, True, False)
         )
 
+    def norm_relu(self) -> FeatureMap:
+        """`norm().relu()`, which nearly every convolution has before or behind it, in half the time."""
+        channels, height, width, params, macs, flops, acts, layers, expected, saved, held, kept, _ = self
+        elements = channels * height * width
+        work, params = 2 * elements, params + 2 * channels
+        flops, expected, saved = flops + work, expected + work, saved + (FLOAT if kept else 2 * FLOAT) * elements
+        return _new(
+            FeatureMap, (channels, height, width, params, macs, flops, acts, layers, expected, saved, held, True, False)
+        )
+
     def sigmoid(self) -> FeatureMap:
         """A sigmoid; its result is kept."""
         return self.relu()
 
     def keep(self) -> FeatureMap:
         """The map, kept for the backward pass. Before branches that each keep it: so it counts once."""
-        return self if self.kept else self._with_saved(self.saved + FLOAT * self.elements, True)
+        channels, height, width, params, macs, flops, acts, layers, expected, saved, held, kept, _ = self
+        if kept:
+            return self
+        saved += FLOAT * channels * height * width
+        return _new(
+            FeatureMap, (channels, height, width, params, macs, flops, acts, layers, expected, saved, held, True, False)
+        )
 
     def copied(self) -> FeatureMap:
         """The map in new memory, not kept: a concatenation, a sum, a product with a number."""

@@ -36,7 +36,7 @@ class BasicBranch(nn.Module):
 
 def basic_branch_cost(x: FeatureMap, in_width: int, width: int, stride: int) -> FeatureMap:
     """Closed form of BasicBranch."""
-    return x.conv(width, 3, stride).norm().relu().conv(width, 3).norm()
+    return x.conv(width, 3, stride).norm_relu().conv(width, 3).norm()
 
 
 class OpenBasicBranch(nn.Module):
@@ -55,7 +55,7 @@ class OpenBasicBranch(nn.Module):
 
 def open_basic_branch_cost(x: FeatureMap, in_width: int, width: int, stride: int) -> FeatureMap:
     """Closed form of OpenBasicBranch."""
-    return x.conv(width, 3, stride).norm().relu().conv(width, 3)
+    return x.conv(width, 3, stride).norm_relu().conv(width, 3)
 
 
 class DropoutBasicBranch(nn.Module):
@@ -75,7 +75,7 @@ class DropoutBasicBranch(nn.Module):
 
 def dropout_basic_branch_cost(x: FeatureMap, in_width: int, width: int, stride: int, dropout: float) -> FeatureMap:
     """Closed form of DropoutBasicBranch."""
-    return x.conv(width, 3, stride).norm().relu().dropout(dropout).conv(width, 3)
+    return x.conv(width, 3, stride).norm_relu().dropout(dropout).conv(width, 3)
 
 
 BASIC_BRANCH = Part(BasicBranch, basic_branch_cost, ends_in_norm=True)

@@ -48,7 +48,7 @@ def bottleneck_branch_cost(
     x: FeatureMap, in_width: int, inner: int, width: int, cardinality: int, stride_1x1: int, stride_3x3: int
 ) -> FeatureMap:
     """Closed form of BottleneckBranch."""
-    x = x.conv(inner, 1, stride_1x1).norm().relu().conv(inner, 3, stride_3x3, cardinality).norm().relu()
+    x = x.conv(inner, 1, stride_1x1).norm_relu().conv(inner, 3, stride_3x3, cardinality).norm_relu()
     return x.conv(width, 1).norm()
 
 
@@ -76,7 +76,7 @@ def open_bottleneck_branch_cost(
     x: FeatureMap, in_width: int, inner: int, width: int, cardinality: int, stride_1x1: int, stride_3x3: int
 ) -> FeatureMap:
     """Closed form of OpenBottleneckBranch."""
-    x = x.conv(inner, 1, stride_1x1).norm().relu().conv(inner, 3, stride_3x3, cardinality).norm().relu()
+    x = x.conv(inner, 1, stride_1x1).norm_relu().conv(inner, 3, stride_3x3, cardinality).norm_relu()
     return x.conv(width, 1)
 
 
@@ -120,7 +120,7 @@ def squeezed_bottleneck_branch_cost(
     squeeze: Planned,
 ) -> FeatureMap:
     """Closed form of SqueezedBottleneckBranch."""
-    x = x.conv(inner, 1, stride_1x1).norm().relu().conv(inner, 3, stride_3x3, cardinality).norm().relu()
+    x = x.conv(inner, 1, stride_1x1).norm_relu().conv(inner, 3, stride_3x3, cardinality).norm_relu()
     return squeeze.cost(x).conv(width, 1).norm()
 
 

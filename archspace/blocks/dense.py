@@ -54,7 +54,7 @@ class DenseLayer(nn.Module):
 
 def dense_layer_cost(x: FeatureMap, in_width: int, growth: int) -> FeatureMap:
     """Closed form of DenseLayer; concatenation is free."""
-    return x.appended(x.copied().norm().relu().conv(growth, 3))
+    return x.appended(x.copied().norm_relu().conv(growth, 3))
 
 
 class BottleneckDenseLayer(nn.Module):
@@ -78,7 +78,7 @@ class BottleneckDenseLayer(nn.Module):
 
 def bottleneck_dense_layer_cost(x: FeatureMap, in_width: int, inner: int, growth: int) -> FeatureMap:
     """Closed form of BottleneckDenseLayer."""
-    return x.appended(x.copied().norm().relu().conv(inner, 1).norm().relu().conv(growth, 3))
+    return x.appended(x.copied().norm_relu().conv(inner, 1).norm_relu().conv(growth, 3))
 
 
 class WithoutStatistics:
@@ -114,7 +114,7 @@ class FrugalDenseLayer(DenseLayer):
 def frugal_dense_layer_cost(x: FeatureMap, in_width: int, growth: int) -> FeatureMap:
     """Closed form of FrugalDenseLayer."""
     x = x.keep_each(growth)
-    return x.appended(x.recomputed(x.copied().norm().relu().conv(growth, 3)))
+    return x.appended(x.recomputed(x.copied().norm_relu().conv(growth, 3)))
 
 
 class FrugalBottleneckDenseLayer(BottleneckDenseLayer):
@@ -129,8 +129,8 @@ class FrugalBottleneckDenseLayer(BottleneckDenseLayer):
 def frugal_bottleneck_dense_layer_cost(x: FeatureMap, in_width: int, inner: int, growth: int) -> FeatureMap:
     """Closed form of FrugalBottleneckDenseLayer."""
     x = x.keep_each(growth)
-    joined = x.recomputed(x.copied().norm().relu().conv(inner, 1))
-    return x.appended(joined.norm().relu().conv(growth, 3))
+    joined = x.recomputed(x.copied().norm_relu().conv(inner, 1))
+    return x.appended(joined.norm_relu().conv(growth, 3))
 
 
 class Transition(nn.Module):
@@ -149,7 +149,7 @@ class Transition(nn.Module):
 
 def transition_cost(x: FeatureMap, in_width: int, width: int, stride: int) -> FeatureMap:
     """Closed form of Transition."""
-    return x.norm().relu().conv(width, 1).average_pool(stride, stride)
+    return x.norm_relu().conv(width, 1).average_pool(stride, stride)
 
 
 RECOMPUTES = (WithoutStatistics, recomputed)

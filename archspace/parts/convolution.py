@@ -22,7 +22,7 @@ class ConvNormReLU(nn.Module):
 
 def conv_norm_relu_cost(x: FeatureMap, in_width: int, width: int, kernel: int, stride: int) -> FeatureMap:
     """Closed form of ConvNormReLU."""
-    return x.conv(width, kernel, stride).norm().relu()
+    return x.conv(width, kernel, stride).norm_relu()
 
 
 class BiasedConvNormReLU(nn.Module):
@@ -40,7 +40,7 @@ class BiasedConvNormReLU(nn.Module):
 
 def biased_conv_norm_relu_cost(x: FeatureMap, in_width: int, width: int, kernel: int, stride: int) -> FeatureMap:
     """Closed form of BiasedConvNormReLU."""
-    return x.conv(width, kernel, stride, bias=True).norm().relu()
+    return x.conv(width, kernel, stride, bias=True).norm_relu()
 
 
 class BiasedConvReLU(nn.Module):
@@ -75,7 +75,7 @@ class NormReLU(nn.Module):
 
 def norm_relu_cost(x: FeatureMap, width: int) -> FeatureMap:
     """Closed form of NormReLU."""
-    return x.norm().relu()
+    return x.norm_relu()
 
 
 def bare_convolution_cost(

@@ -72,7 +72,7 @@ class NormedResidual(nn.Module):
 
 def normed_residual_cost(x: FeatureMap, width: int, branch: Planned, shortcut: Planned) -> FeatureMap:
     """Closed form of NormedResidual."""
-    return sum_cost(x, branch, shortcut).norm().relu()
+    return sum_cost(x, branch, shortcut).norm_relu()
 
 
 class SharedPreactivation(nn.Module):
@@ -92,7 +92,7 @@ class SharedPreactivation(nn.Module):
 
 def shared_preactivation_cost(x: FeatureMap, in_width: int, branch: Planned, shortcut: Planned) -> FeatureMap:
     """Closed form of SharedPreactivation."""
-    return sum_cost(x.norm().relu(), branch, shortcut)
+    return sum_cost(x.norm_relu(), branch, shortcut)
 
 
 class Preactivated(nn.Module):
@@ -110,7 +110,7 @@ class Preactivated(nn.Module):
 
 def preactivated_cost(x: FeatureMap, in_width: int, branch: Planned) -> FeatureMap:
     """Closed form of Preactivated."""
-    return branch.cost(x.norm().relu())
+    return branch.cost(x.norm_relu())
 
 
 class Prerectified(nn.Module):

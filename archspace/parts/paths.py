@@ -78,7 +78,7 @@ def separate_branch_cost(
     """Closed form of SeparateBranch; its acts exceed the other forms', since every path widens for itself."""
     one = inner // cardinality
     x = x.keep()
-    path = x.conv(one, 1, stride_1x1).norm().relu().conv(one, 3, stride_3x3).norm().relu().conv(width, 1)
+    path = x.conv(one, 1, stride_1x1).norm_relu().conv(one, 3, stride_3x3).norm_relu().conv(width, 1)
     return x.paths(path, cardinality).norm()
 
 
@@ -88,7 +88,7 @@ def concatenated_branch_cost(
     """Closed form of ConcatenatedBranch."""
     one = inner // cardinality
     x = x.keep()
-    path = x.conv(one, 1, stride_1x1).norm().relu().conv(one, 3, stride_3x3).norm().relu()
+    path = x.conv(one, 1, stride_1x1).norm_relu().conv(one, 3, stride_3x3).norm_relu()
     return x.paths(path, cardinality, channels=inner).conv(width, 1).norm()
 
 

@@ -25,7 +25,7 @@ class ImageNetStem(nn.Module):
 
 def imagenet_stem_cost(x: FeatureMap, in_channels: int, width: int) -> FeatureMap:
     """Closed form of ImageNetStem."""
-    return x.conv(width, 7, 2).norm().relu().max_pool(3, 2, padded=True)
+    return x.conv(width, 7, 2).norm_relu().max_pool(3, 2, padded=True)
 
 
 IMAGENET_STEM = Part(ImageNetStem, imagenet_stem_cost)

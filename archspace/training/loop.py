@@ -130,8 +130,8 @@ def _train_epoch(
     for step, batch in enumerate(batches):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(recipe, epoch - 1 + (step + 1) / len(batches))
+        optimizer.zero_grad(set_to_none=True)  # before the forward pass, whose maps would lie beside them
         loss, whole = _losses(network, heads, data.images[batch], data.labels[batch], recipe, mode)
-        optimizer.zero_grad(set_to_none=True)
         whole.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         total += loss.detach()
