@@ -122,12 +122,16 @@ def _nearest(space: Space, limits: Budget) -> str:
     inner = list(space.families.values()) or [space]
     drawn = [figures for one in inner for figures in _drawn(one, limit)]
     below, above = [x for x in drawn if x < limit.low], [x for x in drawn if x > limit.high]
-    near = [
-        si(pick, UNITS[limit.measure])
-        for pick in (max(below, default=None), min(above, default=None))
-        if pick is not None
-    ]
+    near = [_told(pick, limit) for pick in (max(below, default=None), min(above, default=None)) if pick is not None]
     return f"the nearest that were found have {' and '.join(near)}; widen the band"
+
+
+def _told(figure: float, limit: Limit) -> str:
+    """A figure beside the limit it misses: with all its digits where three do not tell the two apart."""
+    unit = UNITS[limit.measure]
+    text = si(figure, unit)
+    alike = text in (si(limit.low, unit), si(limit.high, unit)) and limit.measure != "latency"
+    return f"{figure:,.0f} {unit}" if alike else text
 
 
 def _drawn(space: Space, limit: Limit) -> Iterator[float]:
