@@ -183,10 +183,11 @@ def _draw_stage(kind: Family, stage: Stage, in_width: int, survival: Survival, p
     if ps is not None:
         survive = lambda branch: SURVIVAL[survival.mode](branch=branch, p=Symbol("p"))  # noqa: E731
     assert stage.width is not None
-    steady = kind.lay_out(stage.genes, stage.width, stage.width, 1, survive)
-    first = steady
-    if entry.stride != 1 or entry.width != stage.width:
-        first = kind.lay_out(stage.genes, entry.width, stage.width, entry.stride, survive)
+    changes = bool(entry.stride != 1 or entry.width != stage.width)
+    first = kind.lay_out(stage.genes, entry.width if changes else stage.width, stage.width, entry.stride, survive)
+    steady = first
+    if changes and possibly(stage.depth > 1):
+        steady = kind.lay_out(stage.genes, stage.width, stage.width, 1, survive)
     return StagePlan(
         block=stage.block,
         depth=stage.depth,
