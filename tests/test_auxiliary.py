@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from made import made_task
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -27,7 +28,7 @@ from archspace.searching.trial import TrialSpec, epochs_of
 from archspace.training.auxiliary import AuxiliaryHeads, auxiliary_heads
 from archspace.training.checkpoint import WEIGHTS, Checkpoint, load_checkpoint, save_checkpoint
 from archspace.training.device import Mode
-from archspace.training.loop import Epoch, evaluate, train
+from archspace.training.loop import Epoch, evaluate, resident, train
 from archspace.training.recipe import Recipe
 
 CPU = Mode("cpu", bf16=False, channels_last=False)
@@ -69,7 +70,7 @@ def task() -> Task:
     pictures = images(48)
     for index, label in enumerate(labels.tolist()):
         pictures[index, :, 3 * label : 3 * label + 2] += 2.0
-    return Task("made", INPUT, CLASSES, *(Split(pictures[a : a + 16], labels[a : a + 16]) for a in (0, 16, 32)))
+    return made_task(INPUT, CLASSES, *(Split(pictures[a : a + 16], labels[a : a + 16]) for a in (0, 16, 32)))
 
 
 def trained(
@@ -147,7 +148,7 @@ def test_the_loss_is_the_networks_and_the_weighted_sum_of_the_heads(task: Task) 
 def test_measured_is_the_network_alone(task: Task) -> None:
     network = network_of(GUIDED)
     for epoch, _ in train(network, task, RECIPE, CPU, 1, heads=heads_of(GUIDED)):
-        assert (epoch.error, epoch.cross_entropy) == evaluate(network, task.val, CPU)
+        assert (epoch.error, epoch.cross_entropy) == evaluate(network, resident(task.val, task, CPU), CPU)
 
 
 @pytest.mark.parametrize("survival", [Survival(), Survival(0.5)], ids=["whole", "stochastic depth"])

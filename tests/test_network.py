@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made import made_task
 from strategies import blueprints
 from torch import Tensor, nn
 
@@ -13,7 +14,7 @@ from archspace.blocks.basic import BasicGenes
 from archspace.blocks.registry import Family, families
 from archspace.blueprint import Blueprint, draw
 from archspace.closed_form import cost
-from archspace.data.tasks import Split, Task
+from archspace.data.tasks import Split
 from archspace.errors import GenomeError
 from archspace.genome import Genome, Stage, Stem, Survival
 from archspace.measure.count import counted_params, differences, hooked_acts, hooked_macs, traced_flops
@@ -177,7 +178,7 @@ def test_weights_come_from_the_generator_alone(drawn: tuple[Genome, Blueprint], 
 def test_training_leaves_the_global_generator_alone() -> None:
     network = residual_network(2, Survival(0.5))
     split = Split(images(6, 1, 8, 8), torch.tensor([0, 1, 2, 0, 1, 2]))
-    task = Task("made", (1, 8, 8), 3, split, split, split)
+    task = made_task((1, 8, 8), 3, split, split, split)
     before = torch.random.get_rng_state()
     recipe = Recipe(epochs=2, rungs=(2,), batch=2)
     assert len(list(train(network, task, recipe, Mode("cpu", False, False), seed=1))) == 2

@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
-from torch import Tensor
 from torch.nn import functional as F
 
-from archspace.data.tasks import Split, Task
+from archspace.data.tasks import Progress, Split, Task
+from archspace.errors import UserError
 
 SIDE = 32
+BRIGHTEST = 16
+"""The largest value of a pixel in scikit-learn's digits."""
 SPLIT_SEED = 0
 """The splits are the same in every run, whatever its seed."""
 
 
-def digits() -> Task:
+def digits(argument: str, options: Mapping[str, str], _: Progress) -> Task:
     """1,797 digits of 8x8 pixels, enlarged bilinearly, stratified 1077/360/360 into train, val and test."""
+    if argument or options:
+        raise UserError(f"task digits takes no {'path' if argument else 'options'}")
     bunch = load_digits()
-    images = torch.from_numpy(bunch.images).float().unsqueeze(1)
-    images = F.interpolate(images, size=(SIDE, SIDE), mode="bilinear", align_corners=False)
+    images = torch.from_numpy(bunch.images).float().unsqueeze(1) * (255 / BRIGHTEST)
+    images = F.interpolate(images, size=(SIDE, SIDE), mode="bilinear", align_corners=False).round().byte()
     labels = torch.from_numpy(bunch.target).long()
     rest, test = train_test_split(range(len(labels)), test_size=360, stratify=bunch.target, random_state=SPLIT_SEED)
     train, val = train_test_split(rest, test_size=360, stratify=bunch.target[rest], random_state=SPLIT_SEED)
-    mean, std = images[train].mean(), images[train].std()
-
-    def split(indices: list[int]) -> Split:
-        normalised: Tensor = (images[indices] - mean) / std
-        return Split(normalised, labels[indices])
-
-    return Task("digits", (1, SIDE, SIDE), len(bunch.target_names), split(train), split(val), split(test))
+    pixels = images[train].float()
+    return Task(
+        name="digits",
+        input=(1, SIDE, SIDE),
+        classes=len(bunch.target_names),
+        train=Split(images[train], labels[train]),
+        val=Split(images[val], labels[val]),
+        test=Split(images[test], labels[test]),
+        mean=(float(pixels.mean()),),
+        std=(float(pixels.std()),),
+        class_names=tuple(map(str, bunch.target_names)),
+        splits=f"1077 train, 360 val, 360 test images, stratified with seed {SPLIT_SEED}",
+        fingerprint="scikit-learn digits",
+    )

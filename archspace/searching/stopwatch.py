@@ -110,7 +110,7 @@ def _part(split: Split, images: int) -> Split:
 
 
 def _evaluation(network: Network, split: Split, mode: Mode) -> float:
-    there = Split(split.images.to(mode.device), split.labels.to(mode.device))
+    there = Split(split.images.float().to(mode.device), split.labels.to(mode.device))
     began = time.perf_counter()
     evaluate(network, there, mode)
     return time.perf_counter() - began

@@ -81,8 +81,7 @@ def train(
         optimizer.load_state_dict(start.optimizer)
         if heads is not None:
             heads.load_state_dict(start.auxiliary)
-    data = Split(task.train.images.to(mode.device), task.train.labels.to(mode.device))
-    held_out = Split(task.val.images.to(mode.device), task.val.labels.to(mode.device))
+    data, held_out = (resident(split, task, mode) for split in (task.train, task.val))
     for epoch in range(start.epoch + 1 if start else 1, recipe.epochs + 1):
         began = time.perf_counter()
         with torch.random.fork_rng(devices=[mode.device] if mode.device == "cuda" else []):
@@ -110,6 +109,12 @@ def evaluate(network: nn.Module, split: Split, mode: Mode) -> tuple[float, float
             wrong += float((scores.argmax(1) != labels).sum())
             nats += float(F.cross_entropy(scores, labels, reduction="sum"))
     return wrong / len(split.labels), nats / len(split.labels)
+
+
+def resident(split: Split, task: Task, mode: Mode) -> Split:
+    """A split on the device, normalised."""
+    mean, std = (torch.tensor(numbers).view(-1, 1, 1) for numbers in (task.mean, task.std))
+    return Split(((split.images.float() - mean) / std).to(mode.device), split.labels.to(mode.device))
 
 
 def _train_epoch(
