@@ -49,7 +49,10 @@ class Task:
     fingerprint: str
 
 
-TASKS: Mapping[str, str] = {"digits": "archspace.data.digits:digits"}
+TASKS: Mapping[str, str] = {
+    "digits": "archspace.data.digits:digits",
+    "cifar10": "archspace.data.cifar:cifar10",
+}
 """Each task's name, up to a colon, and its loader, imported only when asked for."""
 
 

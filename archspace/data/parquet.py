@@ -1,0 +1,173 @@
+"""Images in parquet files, as data sets on the Hugging Face Hub have them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archspace.data.images import Look, decode_bytes
+from archspace.data.source import CHUNK, Job, Numbered, Part, Source, checked_labels
+from archspace.errors import UserError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+IMAGES = ("img", "image")
+LABELS = ("label", "fine_label", "labels")
+SPLITS = {"train": "train", "validation": "val", "valid": "val", "val": "val", "dev": "val", "test": "test"}
+"""How files of each split begin."""
+
+
+def parquet_files(folder: Path) -> list[Path]:
+    """The parquet files in a folder, or the file itself; hidden ones are none."""
+    if folder.is_file():
+        return [folder] if folder.suffix == ".parquet" else []
+    found = (path.relative_to(folder) for path in folder.rglob("*.parquet"))
+    return sorted(folder / path for path in found if not any(part.startswith(".") for part in path.parts))
+
+
+def split_files(files: Sequence[Path]) -> dict[str, list[Path]]:
+    """Files by the split that their names begin with; where none begins so, all are train. Raises UserError."""
+    splits: dict[str, list[Path]] = {}
+    folders = {file.parent for file in files}
+    if len(folders) > 1:
+        names = ", ".join(sorted(str(folder) for folder in folders)[:4])
+        raise UserError(f"parquet files lie in several folders ({names}); name the one that is meant")
+    for file in files:
+        begins = file.name.replace("_", "-").replace(".", "-").split("-")[0].lower()
+        splits.setdefault(SPLITS.get(begins, ""), []).append(file)
+    rest = splits.pop("", [])
+    if splits and rest:
+        raise UserError(
+            f"{rest[0]}: is neither train, validation nor test by its name, as the files beside it are; "
+            "rename it or move it away"
+        )
+    if splits and "train" not in splits:
+        raise UserError(f"{files[0].parent}: no file's name begins with train; add the train files")
+    return splits or {"train": rest}
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of images and of labels in a file."""
+
+    image: str
+    label: str
+
+
+def parquet_source(files: Sequence[Path], known: Sequence[str] = (), side: int | None = None) -> Source:
+    """A data set in parquet files; `known` are its classes' names, `side` its size, where they are known beforehand.
+
+    Raises UserError for files that cannot be read, columns that cannot be found, labels out of range.
+    """
+    splits = split_files(files)
+    first = splits["train"][0]
+    with opened(first) as file:
+        columns, named = _columns(file, first), _class_names(file.schema_arrow)
+    raw = {split: _labels(paths, columns) for split, paths in splits.items()}
+    names = list(known) or named or _names(raw["train"])
+    parts = {}
+    for split, paths in splits.items():
+        labels = _numbered(raw[split], names, paths[0])
+        parts[split] = Part(Numbered(split, len(labels)), labels, partial(_jobs, paths, columns))
+    return Source(parts, tuple(names), side or 64)
+
+
+def opened(path: Path) -> pq.ParquetFile:
+    """A parquet file; raises UserError where it is none."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.ParquetFile(path)
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return UserError(f"{path}: cannot be read as parquet ({reason}); fetch it again")
+
+
+def _columns(file: pq.ParquetFile, path: Path) -> Columns:
+    schema = file.schema_arrow
+    images = [name for name in schema.names if _holds_bytes(schema.field(name).type)]
+    image = next((name for name in IMAGES if name in images), images[0] if len(images) == 1 else None)
+    label = next((name for name in LABELS if name in schema.names), None)
+    if image is None or label is None:
+        lacking = f"images ({' or '.join(IMAGES)})" if image is None else f"labels ({' or '.join(LABELS)})"
+        raise UserError(f"{path}: no column of {lacking} among {', '.join(schema.names)}; rename the one that is meant")
+    return Columns(image, label)
+
+
+def _holds_bytes(kind: Any) -> bool:
+    import pyarrow as pa
+
+    if pa.types.is_struct(kind):
+        return any(field.name == "bytes" and _holds_bytes(field.type) for field in kind)
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _class_names(schema: pa.Schema) -> list[str]:
+    """The names that the Hub's metadata give the labels, if any."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        label = next(features[name] for name in LABELS if name in features)
+        return [str(name) for name in label["names"]]
+    except (KeyError, ValueError, TypeError, StopIteration):
+        return []
+
+
+def _labels(paths: Sequence[Path], columns: Columns) -> NDArray[Any]:
+    """All labels, whole numbers or texts."""
+    import pyarrow as pa
+
+    found = []
+    for path in paths:
+        try:
+            column = opened(path).read(columns=[columns.label]).column(columns.label)
+        except (pa.ArrowException, OSError, KeyError) as error:
+            raise _damaged(path, error) from None
+        if column.null_count:
+            raise UserError(f"{path}: {column.null_count} labels are missing; remove these rows")
+        found.append(column.to_numpy())
+    return np.concatenate(found)
+
+
+def _names(labels: NDArray[Any]) -> list[str]:
+    """Classes named by what the labels are."""
+    if labels.dtype.kind in "iu":
+        return [str(label) for label in range(int(labels.max()) + 1)] if len(labels) else []
+    return sorted({str(label) for label in labels})
+
+
+def _numbered(labels: NDArray[Any], names: Sequence[str], path: Path) -> NDArray[np.int64]:
+    if labels.dtype.kind in "iuf":
+        return checked_labels(labels, len(names), str(path.parent))
+    numbers: Mapping[str, int] = {name: number for number, name in enumerate(names)}
+    foreign = sorted({str(label) for label in labels} - set(numbers))
+    if foreign:
+        raise UserError(f"{path}: class {foreign[0]!r} is not among those of train; remove its rows")
+    return np.array([numbers[str(label)] for label in labels], np.int64)
+
+
+def _jobs(paths: Sequence[Path], columns: Columns, look: Look) -> Iterator[Job]:
+    """A batch is read when its turn comes, so that a data set need not fit into memory."""
+    import pyarrow as pa
+
+    for path in paths:
+        try:
+            for batch in opened(path).iter_batches(CHUNK, columns=[columns.image]):
+                column = batch.column(0)
+                held = column.field("bytes") if pa.types.is_struct(column.type) else column
+                yield partial(decode_bytes, held.to_pylist(), look)
+        except (pa.ArrowException, OSError) as error:
+            raise _damaged(path, error) from None

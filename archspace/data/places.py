@@ -1,0 +1,28 @@
+"""Where data sets lie, and how a change of their files is noticed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from archspace.measure.calibration import cache_folder
+
+__all__ = ["cache_folder", "looked_in", "stamp"]
+
+
+def looked_in(name: str) -> tuple[Path, ...]:
+    """The folders in which a published data set is looked for, in turn; it would be downloaded into the last."""
+    shared = os.environ.get("ARCHSPACE_DATA")
+    named = (Path(shared) / name, Path(shared) / "data" / name) if shared else ()
+    return (*named, Path("data") / name, cache_folder() / "data" / name)
+
+
+def stamp(files: Iterable[Path], under: Path) -> str:
+    """A hash of files' names below a folder, their sizes and the times they were changed."""
+    seen = hashlib.sha256()
+    for file in files:
+        facts = file.stat()
+        seen.update(os.fsencode(file.relative_to(under)) + f"\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())
+    return seen.hexdigest()
