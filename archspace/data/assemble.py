@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Literal
 
@@ -16,6 +17,8 @@ from archspace.data.store import Request, Stored, decoded
 from archspace.data.tasks import Progress, Split, Task
 from archspace.errors import UserError
 
+VAL_SHARE = 0.1
+"""Of a data set of one's own, without a val split."""
 NAMED = 4
 """Classes that are named at most where several lack something."""
 
@@ -33,7 +36,7 @@ def assemble(
 
     `name` is the task's whole name; `stamp` changes where the files do, `read` reads them. Raises UserError.
     """
-    request = Request(name.partition(" ")[0], stamp, options.size, colour, options.seed)
+    request = Request(re.split("[ :]", name.lstrip("'"))[0], stamp, options.size, colour, options.seed)
     meta, parts = decoded(request, read, progress)
     where = cut(name, {part: len(held.labels) for part, held in parts.items()}, options, val)
     _refuse_absent(name, parts, where, meta.class_names)

@@ -12,8 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from archspace.data.images import Look, decode_bytes
-from archspace.data.source import CHUNK, Job, Numbered, Part, Source, checked_labels
+from archspace.data.assemble import VAL_SHARE, assemble
+from archspace.data.images import Look, decode_bytes, size_of
+from archspace.data.options import FileOptions, read_options, written
+from archspace.data.places import stamp
+from archspace.data.source import CHUNK, Job, Numbered, Part, Source, checked_labels, common_side
+from archspace.data.tasks import Progress, Task, task_name
 from archspace.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,10 +31,10 @@ SPLITS = {"train": "train", "validation": "val", "valid": "val", "val": "val", "
 
 
 def parquet_files(folder: Path) -> list[Path]:
-    """The parquet files in a folder, or the file itself; hidden ones are none."""
+    """The parquet files in a folder and the folders in it, or the file itself; hidden ones are none."""
     if folder.is_file():
         return [folder] if folder.suffix == ".parquet" else []
-    found = (path.relative_to(folder) for path in folder.rglob("*.parquet"))
+    found = (path.relative_to(folder) for pattern in ("*.parquet", "*/*.parquet") for path in folder.glob(pattern))
     return sorted(folder / path for path in found if not any(part.startswith(".") for part in path.parts))
 
 
@@ -63,12 +67,27 @@ class Columns:
     label: str
 
 
-def parquet_source(files: Sequence[Path], known: Sequence[str] = (), side: int | None = None) -> Source:
+def parquet(argument: str, options: Mapping[str, str], progress: Progress) -> Task:
+    """Images in the parquet files of a folder, or one file; splits, sizes and defaults as for `folder`."""
+    given = read_options(FileOptions, "parquet", options)
+    if not argument:
+        raise UserError("task parquet: name the folder of parquet files behind a colon: parquet:PATH")
+    root = Path(argument).expanduser().absolute()
+    files = parquet_files(root)
+    if not files:
+        lacks = "there are no parquet files in it" if root.exists() else "there is no such folder"
+        raise UserError(f"task parquet:{root}: {lacks}; check the name")
+    splits = {"train": files} if root.is_file() else split_files(files)
+    name = task_name("", [f"parquet:{root}", *written(given)])
+    stamped = stamp(files, root.parent if root.is_file() else root)
+    return assemble(name, stamped, partial(parquet_source, splits), given, given.colour, VAL_SHARE, progress)
+
+
+def parquet_source(splits: Mapping[str, Sequence[Path]], known: Sequence[str] = (), side: int | None = None) -> Source:
     """A data set in parquet files; `known` are its classes' names, `side` its size, where they are known beforehand.
 
     Raises UserError for files that cannot be read, columns that cannot be found, labels out of range.
     """
-    splits = split_files(files)
     first = splits["train"][0]
     with opened(first) as file:
         columns, named = _columns(file, first), _class_names(file.schema_arrow)
@@ -78,7 +97,12 @@ def parquet_source(files: Sequence[Path], known: Sequence[str] = (), side: int |
     for split, paths in splits.items():
         labels = _numbered(raw[split], names, paths[0])
         parts[split] = Part(Numbered(split, len(labels)), labels, partial(_jobs, paths, columns))
-    return Source(parts, tuple(names), side or 64)
+    return Source(parts, tuple(names), side or _common_side(first, columns))
+
+
+def _common_side(path: Path, columns: Columns) -> int:
+    blobs = next(_blobs([path], columns), [])
+    return common_side(size_of(blob) for blob in blobs if blob is not None)
 
 
 def opened(path: Path) -> pq.ParquetFile:
@@ -160,6 +184,11 @@ def _numbered(labels: NDArray[Any], names: Sequence[str], path: Path) -> NDArray
 
 
 def _jobs(paths: Sequence[Path], columns: Columns, look: Look) -> Iterator[Job]:
+    for blobs in _blobs(paths, columns):
+        yield partial(decode_bytes, blobs, look)
+
+
+def _blobs(paths: Sequence[Path], columns: Columns) -> Iterator[list[bytes | None]]:
     """A batch is read when its turn comes, so that a data set need not fit into memory."""
     import pyarrow as pa
 
@@ -168,6 +197,6 @@ def _jobs(paths: Sequence[Path], columns: Columns, look: Look) -> Iterator[Job]:
             for batch in opened(path).iter_batches(CHUNK, columns=[columns.image]):
                 column = batch.column(0)
                 held = column.field("bytes") if pa.types.is_struct(column.type) else column
-                yield partial(decode_bytes, held.to_pylist(), look)
+                yield held.to_pylist()
         except (pa.ArrowException, OSError) as error:
             raise _damaged(path, error) from None

@@ -22,7 +22,12 @@ def looked_in(name: str) -> tuple[Path, ...]:
 def stamp(files: Iterable[Path], under: Path) -> str:
     """A hash of files' names below a folder, their sizes and the times they were changed."""
     seen = hashlib.sha256()
+    start = len(os.fsencode(under)) + 1
     for file in files:
-        facts = file.stat()
-        seen.update(os.fsencode(file.relative_to(under)) + f"\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())
+        try:
+            facts = file.stat()
+            told = f"{facts.st_size}\0{facts.st_mtime_ns}"
+        except OSError as error:  # reading it will fail too, and tell
+            told = str(error.strerror)
+        seen.update(os.fsencode(file)[start:] + f"\0{told}\n".encode())
     return seen.hexdigest()

@@ -17,6 +17,8 @@ Job = Callable[[], Decoded]
 """Decodes a handful of images, in any thread."""
 CHUNK = 250
 """Images to a job: enough to hide what a job costs, few enough to be told of."""
+USUAL = 64
+"""Pixels of images' side where nothing else decides."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,12 @@ def array_part(images: Bytes, labels: NDArray[np.int64], name: str) -> Part:
             yield partial(decode_arrays, images[start : start + CHUNK], look)
 
     return Part(Numbered(name, len(labels)), labels, jobs)
+
+
+def common_side(sizes: Iterable[tuple[int, int] | None]) -> int:
+    """The side that images are brought to where nobody says: their own if it is one and small, else USUAL."""
+    sides = {min(size) for size in sizes if size is not None}
+    return sides.pop() if len(sides) == 1 and max(sides) <= USUAL else USUAL
 
 
 class Numbered(Sequence[str]):

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +44,8 @@ class Meta:
 
     class_names: tuple[str, ...]
     remarks: tuple[str, ...]
-    fingerprint: str
     parts: tuple[str, ...]
+    fingerprint: str
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,10 @@ def decoded(request: Request, read: Callable[[], Source], progress: Progress) ->
 
 def _opened(folder: Path) -> tuple[Meta, Mapping[str, Stored]] | None:
     try:
-        fields: dict[str, Any] = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        meta = Meta(**{key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()})
+        held = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        meta = Meta(tuple(held["class_names"]), tuple(held["remarks"]), tuple(held["parts"]), held["fingerprint"])
         return meta, {name: _part(folder, name) for name in meta.parts}
-    except (OSError, ValueError, TypeError, EOFError):
+    except (OSError, ValueError, TypeError, KeyError, EOFError):
         return None
 
 
@@ -121,7 +121,7 @@ def _make(folder: Path, source: Source, request: Request, progress: Progress) ->
             broken += [(part.names[index], reason) for index, reason in sorted(result.broken.items())]
         images = sum(len(part.labels) for part in source.parts.values())
         remarks = (*source.remarks, *_broken(broken, images, made, folder))
-        meta = Meta(source.class_names, remarks, digest.hexdigest()[:32], tuple(source.parts))
+        meta = Meta(source.class_names, remarks, tuple(source.parts), digest.hexdigest()[:32])
         (made / "meta.json").write_text(json.dumps(asdict(meta), indent=1), encoding="utf-8")
         _rename(made, folder)
 

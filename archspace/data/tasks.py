@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
 from archspace.errors import UserError, did_you_mean
@@ -52,8 +52,16 @@ class Task:
 TASKS: Mapping[str, str] = {
     "digits": "archspace.data.digits:digits",
     "cifar10": "archspace.data.cifar:cifar10",
+    "cifar100": "archspace.data.cifar:cifar100",
+    "mnist": "archspace.data.idx:mnist",
+    "fashion-mnist": "archspace.data.idx:fashion_mnist",
+    "folder": "archspace.data.folder:folder",
+    "parquet": "archspace.data.parquet:parquet",
+    "hierarchy": "archspace.data.hierarchy:hierarchy",
 }
 """Each task's name, up to a colon, and its loader, imported only when asked for."""
+GROUP = "archspace.tasks"
+"""Entry points by which installed packages add tasks."""
 
 
 def task_name(name: str, options: Iterable[str] = ()) -> str:
@@ -63,20 +71,52 @@ def task_name(name: str, options: Iterable[str] = ()) -> str:
 
 def load_task(name: str, progress: Progress = lambda *_: None) -> Task:
     """The task of this name, with options behind it as task_name writes them; raises UserError."""
-    kind, argument, options = _parsed(name)
-    if kind not in TASKS:
-        raise UserError(f"unknown task {kind!r}{did_you_mean(kind, TASKS)}; known are {', '.join(sorted(TASKS))}")
-    module, _, function = TASKS[kind].partition(":")
-    loader: Loader = getattr(import_module(module), function)
-    return loader(argument, options, progress)
+    known = known_tasks()
+    kind, argument, options = _parsed(name, known)
+    if kind not in known:
+        raise UserError(f"unknown task {kind!r}{did_you_mean(kind, known)}; known are {', '.join(known)}")
+    task = _loader(known[kind])(argument, options, progress)
+    if not isinstance(task, Task):
+        raise UserError(f"{_called(known[kind])} gave no Task; see docs/add-a-task.md")
+    return task
 
 
-def _parsed(name: str) -> tuple[str, str, dict[str, str]]:
+def known_tasks() -> dict[str, EntryPoint]:
+    """Our tasks and those of installed packages by name, not yet imported; raises UserError for a name that is twice."""
+    found = {name: EntryPoint(name, loader, GROUP) for name, loader in sorted(TASKS.items())}
+    for point in entry_points(group=GROUP):
+        if point.name in found:
+            raise UserError(f"{_called(point)}: there is a task {point.name!r} already; give yours another name")
+        found[point.name] = point
+    return found
+
+
+def _loader(point: EntryPoint) -> Loader:
+    """What an entry point names; raises UserError that says which cannot be had."""
+    try:
+        loader: Loader = point.load()
+    except Exception as error:
+        if point.name in TASKS:
+            raise
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise UserError(f"{_called(point)} cannot be loaded: {reason}; mend or uninstall the package") from None
+    if not callable(loader):
+        raise UserError(f"{_called(point)} is not a function; see docs/add-a-task.md")
+    return loader
+
+
+def _called(point: EntryPoint) -> str:
+    return f"entry point {GROUP}: {point.name} = {point.value}"
+
+
+def _parsed(name: str, known: Iterable[str]) -> tuple[str, str, dict[str, str]]:
     """`folder:PATH KEY=VALUE ...` in its parts."""
     try:
-        first, *rest = shlex.split(name)
+        first, *rest = shlex.split(name) or [""]
     except ValueError as error:
-        raise UserError(f"task {name!r}: {error}; name one of {', '.join(sorted(TASKS))}") from None
+        raise UserError(f"task {name!r}: {error}; name one of {', '.join(known)}") from None
+    if not first:
+        raise UserError(f"no task is named; name one of {', '.join(known)}")
     options: dict[str, str] = {}
     for option in rest:
         key, equals, value = option.partition("=")

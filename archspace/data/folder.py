@@ -1,0 +1,147 @@
+"""`folder:PATH`: a folder of images for each class, or folders train, val and test of such folders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from archspace.data.assemble import VAL_SHARE, assemble
+from archspace.data.images import Look, decode_files, size_of
+from archspace.data.options import FileOptions, read_options, written
+from archspace.data.places import stamp
+from archspace.data.source import CHUNK, Job, Part, Source, common_side
+from archspace.data.tasks import Progress, Task, task_name
+from archspace.errors import UserError
+
+SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+SAMPLE = 100
+"""Images whose sizes are looked at where none is asked for."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Image files by split and class, and how many others were passed over; nothing was opened."""
+
+    splits: Mapping[str, Mapping[str, Sequence[Path]]]
+    others: int
+
+    def files(self) -> Iterator[Path]:
+        """All image files, always in the same order."""
+        for classes in self.splits.values():
+            for files in classes.values():
+                yield from files
+
+
+def folder(argument: str, options: Mapping[str, str], progress: Progress) -> Task:
+    """Images of any kind that Pillow reads; a tenth of train is usually for val, a fifth for test where none is given.
+
+    They are `size` pixels, else of their own size if that is one and at most 64, else 64.
+    """
+    given = read_options(FileOptions, "folder", options)
+    if not argument:
+        raise UserError("task folder: name the folder of images behind a colon: folder:PATH")
+    root = Path(argument).expanduser().absolute()
+    if not root.is_dir():
+        raise UserError(f"task folder:{root}: there is no such folder; check the name")
+    listing = list_images(root)
+    name = task_name("", [f"folder:{root}", *written(given)])
+    stamped = stamp(listing.files(), root)
+    return assemble(name, stamped, partial(_source, root, listing), given, given.colour, VAL_SHARE, progress)
+
+
+def list_images(root: Path) -> Listing:
+    """What a folder holds; raises UserError for one that is no data set."""
+    folders = _folders(root)
+    named = {SPLITS[name]: path for name, path in folders.items() if name in SPLITS}
+    if "train" in named and len(named) == len(folders) and _folders(named["train"]):
+        found = {split: _classes(path) for split, path in named.items()}
+    else:
+        found = {"train": _classes(root)}
+    names = list(found["train"])
+    for split, classes in found.items():
+        foreign = sorted(set(classes) - set(names))
+        if foreign:
+            raise UserError(
+                f"{named[split] / foreign[0]}: train has no class {foreign[0]}; its classes are {_few(names)}; "
+                "rename the folder, or add the class to train"
+            )
+    if len(names) < 2:
+        kind = f"one class, {names[0]}" if names else "no folders of classes"
+        raise UserError(f"{named.get('train', root)}: there is {kind}; put the images of each class in a folder of it")
+    empty = [name for name, (files, _) in found["train"].items() if not files]
+    if empty:
+        where = named.get("train", root) if len(found) > 1 else root
+        raise UserError(f"{where / empty[0]}: there is no image in it; add images, or remove the folder")
+    splits = {split: {name: files for name, (files, _) in classes.items()} for split, classes in found.items()}
+    others = sum(number for classes in found.values() for _, number in classes.values())
+    return Listing(splits, others + sum(1 for path in root.iterdir() if _is_image(path.name) and path.is_file()))
+
+
+def _folders(root: Path) -> dict[str, Path]:
+    with os.scandir(root) as entries:
+        names = sorted(entry.name for entry in entries if not _hidden(entry.name) and entry.is_dir())
+    return {name: root / name for name in names}
+
+
+def _classes(root: Path) -> dict[str, tuple[list[Path], int]]:
+    """Each class's image files, and the number of other files."""
+    return {name: _images(path) for name, path in _folders(root).items()}
+
+
+def _images(root: Path) -> tuple[list[Path], int]:
+    found, others, waiting = [], 0, [root]
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                if _hidden(entry.name):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(Path(entry.path))
+                elif _is_image(entry.name) and (entry.is_file() or not os.path.exists(entry.path)):  # noqa: PTH110
+                    found.append(Path(entry.path))
+                else:
+                    others += 1
+    return sorted(found), others
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith((".", "__"))
+
+
+def _is_image(name: str) -> bool:
+    from PIL import Image
+
+    return os.path.splitext(name)[1].lower() in Image.registered_extensions()  # noqa: PTH122
+
+
+def _source(root: Path, listing: Listing) -> Source:
+    names = list(listing.splits["train"])
+    parts = {split: _part(root, classes, names) for split, classes in listing.splits.items()}
+    files = list(listing.files())
+    side = common_side(size_of(file) for file in files[:: max(len(files) // SAMPLE, 1)])
+    remarks = (f"{listing.others} files that are no images by their names are passed over",) if listing.others else ()
+    return Source(parts, tuple(names), side, remarks)
+
+
+def _part(root: Path, classes: Mapping[str, Sequence[Path]], names: Sequence[str]) -> Part:
+    files = [file for paths in classes.values() for file in paths]
+    labels = [np.full(len(paths), names.index(name), np.int64) for name, paths in classes.items()]
+    return Part([str(file.relative_to(root)) for file in files], np.concatenate(labels), partial(_jobs, files))
+
+
+def _jobs(files: Sequence[Path], look: Look) -> Iterator[Job]:
+    for start in range(0, len(files), FEW):
+        yield partial(decode_files, files[start : start + FEW], look)
+
+
+FEW = CHUNK // 10
+"""Images to a job: larger files than those of published data sets."""
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
