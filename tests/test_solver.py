@@ -14,7 +14,8 @@ from archspace.errors import BudgetError
 from archspace.space.budget import Budget, Conditions, Latency, parse_budget
 from archspace.space.file import load_space, read_space
 from archspace.space.reach import ends_of, reachable
-from archspace.space.sampler import Candidate, candidate, draws, everything, fit, sampled
+from archspace.space.sampler import Candidate, candidate, draws, fit, sampled
+from archspace.space.settings import everything
 from archspace.space.solver import count, numbers_at, solver_of, weights
 from archspace.space.space import Space
 
@@ -117,6 +118,25 @@ def test_draws_are_uniform_over_the_feasible_settings_of_the_free_genes(name: st
     expected = [free[setting] * chance / sum(chances) for chance in chances]
     if len(chances) > 1 and min(expected) >= 5:
         assert chisquare([inner[key(item)] for item in solutions[setting]], expected).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_a_limit_of_memory_beside_others_drops_draws_and_leaves_the_odds_of_the_rest(name: str) -> None:
+    space, flops = SPACES[name], budgets_of(name)[0]
+    peak = parse_budget(["1GB"], Conditions(16, LATENCY)).limits[0]
+    known = everything(solver_of(space, flops.limits))
+    assert known is not None
+    odds = {tuple(sorted(values.items())): chance for values, chance in zip(*known, strict=True)}
+    costs = {key(item): peak.of(item.cost) for item in ALL[name] if flops.allows(item.cost)}
+    cap = sorted(costs.values())[len(costs) // 2]
+    budget = parse_budget([*flops.text, f"{cap / 1e3}kB"], Conditions(16, LATENCY))
+    found = Counter(key(item) for item in islice(draws(space, budget, random.Random(3)), 4000))
+    kept = [setting for setting, own in costs.items() if own <= cap]
+    assert set(found) <= set(kept)
+    assert 0 < len(kept) < len(costs)
+    expected = np.array([odds[setting] for setting in kept])
+    observed = [found[setting] for setting in kept]
+    assert chisquare(observed, 4000 * expected / expected.sum()).pvalue > 1e-4
 
 
 def _chance(genes: Any, values: Any) -> float:

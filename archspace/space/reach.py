@@ -168,7 +168,7 @@ def _climbed(solver: Solver, at: Array, sign: int) -> End:
         place = int(np.nanargmax(figures))
         if figures[place] <= best:
             found = sign * best
-            return End(found if solver.limits[0].inexact else round(found), solver.values(at, 0, 0))
+            return End(found if solver.limits[0].inexact else round(found), solver.values(at))
         best, at = float(figures[place]), moves[:, place]
 
 

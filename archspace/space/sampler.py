@@ -15,16 +15,13 @@ from archspace.genome import Genome
 from archspace.program import Array
 from archspace.space.budget import Budget, combined
 from archspace.space.reach import ends_of, out_of_reach, reachable
-from archspace.space.solver import Solver, count, drawn_numbers, grid, numbers_at, solver_of, weights
+from archspace.space.settings import drawing_of, drawn, everything
+from archspace.space.solver import Solver, grid, solver_of
 from archspace.space.space import Space, Value, Values, family_of, genome_of, of_family
 
-BATCH = 2**18
-"""Settings that are costed together, at most."""
 PATIENCE, FURTHER = 2**18, 2**22
 """Settings that are costed in search of a solution, before a space is gone through as a whole or given up; and of one
 more where some were found: then those are drawn again."""
-WHOLE = 2**23
-"""Settings that are costed where a space is gone through as a whole; larger ones never are."""
 STALE = 30, 1000
 """Draws in a row that bring no further genome, before a sample is completed by going through the space, or ends."""
 
@@ -61,16 +58,18 @@ def draws(space: Space, budget: Budget, rng: random.Random) -> Iterator[Candidat
     The solver of the space says which genes are solved for: the width and depths, as many as can be looked at together.
     The others are drawn uniformly among those of their settings for which a solution exists, then one of the solutions
     is drawn uniformly; in the logarithm, where the space says `log`. Of a space of several families one that can keep
-    the budget is drawn first, uniformly. The exact cost decides in the end, so nothing outside the budget is returned.
+    the budget is drawn first, uniformly. Where training memory is limited beside other measures, these are solved for
+    and draws that break its limit are dropped. The exact cost decides in the end, so nothing outside the budget is
+    returned.
     """
     limits = combined(budget, space.limits)
     if space.families:
         yield from _draws_of_families(space, limits, rng)
-    solver, generator = solver_of(space, limits.limits), np.random.default_rng(rng.getrandbits(64))
+    (solver, held_to), generator = drawing_of(space, limits.limits), np.random.default_rng(rng.getrandbits(64))
     missed, rows, met = 0, 16, False
     known: dict[tuple[Value, ...], Candidate | None] = {}  # where few genomes keep the budget they come again and again
     while missed * solver.costed < (FURTHER if met else PATIENCE):
-        for values in _solved(solver, rows, generator):
+        for values in drawn(solver, held_to, rows, generator):
             found = None
             if values is not None:
                 key = tuple(values.values())
@@ -82,7 +81,7 @@ def draws(space: Space, budget: Budget, rng: random.Random) -> Iterator[Candidat
                 missed += 1
         rows = min(2 * rows, 1024)
         if missed * solver.costed >= PATIENCE and _may_keep(space, limits):
-            whole = everything(solver)
+            whole = everything(solver_of(space, limits.limits))
             if whole is not None:
                 yield from _repeated(space, limits, whole, generator)
     found_before = [*known.values(), *_at_the_ends(space, limits)]
@@ -125,39 +124,6 @@ def sampled(space: Space, budget: Budget, n: int, seed: int) -> Sample:
         if len(distinct) > n:
             break
     return Sample(tuple(distinct.values())[:n], rest is not None and len(distinct) <= n)
-
-
-def everything(solver: Solver) -> tuple[list[dict[str, Value]], Array] | None:
-    """Every setting that keeps the limits and the probability that it is drawn, or None of a space too large."""
-    rows = count(solver.free)
-    if rows * solver.costed > WHOLE:
-        return None
-    some = _rows(solver)
-    settings: list[dict[str, Value]] = []
-    chances: list[float] = []
-    for start in range(0, rows, some):
-        free = numbers_at(solver.free, np.arange(start, min(start + some, rows)))
-        solutions = solver.solutions(free)
-        for row in np.flatnonzero((solutions.last >= solutions.first).any(1)).tolist():
-            own = math.prod(weights(gene)[number] for gene, number in zip(solver.free, free[row], strict=True))
-            for tried, last, share in solutions.of_row(row):
-                settings.append(solver.values(free[row], tried, last))
-                chances.append(own * share)
-    total = np.array(chances)
-    return settings, total / total.sum()
-
-
-def _solved(solver: Solver, rows: int, rng: np.random.Generator) -> Iterator[dict[str, Value] | None]:
-    """Random settings of the free genes, each with one of its solutions, or None where there is none."""
-    free = drawn_numbers(solver.free, min(rows, _rows(solver)), rng)
-    solutions = solver.solutions(free)
-    for row, found in enumerate(solutions.drawn(rng)):
-        yield None if found is None else solver.values(free[row], *found)
-
-
-def _rows(solver: Solver) -> int:
-    """How many settings of the free genes are solved together."""
-    return max(1, BATCH // max(solver.costed, count(solver.tried)))
 
 
 def _repeated(
@@ -258,4 +224,5 @@ def _nearest(solver: Solver, fitted: Values, values: Values) -> Candidate | None
         numbers = np.clip(wanted, first, np.maximum(first, last))
         away += np.abs(numbers - wanted) / (len(gene.values) - 1)
     tried = int(np.where(last >= first, away, np.inf).argmin())
-    return candidate(solver.space, solver.values(free, tried, int(numbers[tried])))
+    chosen = solver.numbers(np.array([free], int).reshape(1, -1), np.array([tried]), numbers[tried : tried + 1])
+    return candidate(solver.space, solver.values(chosen[0]))

@@ -36,20 +36,19 @@ class Solutions:
     last: Array
     chances: tuple[Array, Array]
 
-    def drawn(self, rng: np.random.Generator) -> Iterator[tuple[int, int] | None]:
-        """For each row one solution, as a column and a number of the last gene; None where there is none."""
+    def drawn(self, rng: np.random.Generator) -> tuple[Array, Array, Array]:
+        """One solution for each row that has any: the rows, a column for each, and a number of the last gene."""
         tried, final = self.chances
         sums = np.concatenate([[0.0], np.cumsum(final)])
-        share = np.where(self.last >= self.first, tried * (sums[self.last + 1] - sums[self.first]), 0.0)
-        for row, totals in enumerate(np.cumsum(share, axis=1)):
-            a, b = rng.random(2)
-            if not totals[-1]:
-                yield None
-                continue
-            column = int(np.searchsorted(totals, a * totals[-1], side="right"))
-            low, high = self.first[row, column], self.last[row, column]
-            at = sums[low] + b * (sums[high + 1] - sums[low])
-            yield column, int(min(max(np.searchsorted(sums, at, side="right") - 1, low), high))
+        totals = np.cumsum(
+            np.where(self.last >= self.first, tried * (sums[self.last + 1] - sums[self.first]), 0.0), axis=1
+        )
+        rows = np.flatnonzero(totals[:, -1])
+        a, b = rng.random((2, len(self.last)))[:, rows]
+        columns = (totals[rows] <= (a * totals[rows, -1])[:, None]).sum(1)
+        low, high = self.first[rows, columns], self.last[rows, columns]
+        at = sums[low] + b * (sums[high + 1] - sums[low])
+        return rows, columns, np.clip(np.searchsorted(sums, at, side="right") - 1, low, high)
 
     def of_row(self, row: int) -> Iterator[tuple[int, int, float]]:
         """Every solution of a row: column, number of the last gene, and its probability."""
@@ -149,9 +148,12 @@ class Solver:
         self.costing.run(columns, out)
         return out
 
-    def values(self, free: Iterable[int], tried: int, last: int) -> dict[str, Value]:
-        """The value of each gene: of a setting of the free ones, a column of Solutions, a number of the last gene."""
-        numbers = (*free, *numbers_at(self.tried, np.array([tried]))[0], *([last] if self.summed else []))
+    def numbers(self, free: Array, tried: Array, last: Array) -> Array:
+        """Each gene's number, the free ones first: of settings of those, columns of Solutions, the last gene's."""
+        return np.hstack([free, numbers_at(self.tried, tried), *([last[:, None]] if self.summed else [])])
+
+    def values(self, numbers: Iterable[int]) -> dict[str, Value]:
+        """The value of each gene by its number, the free ones first."""
         genes = (*self.free, *self.solved)
         found = {gene.name: gene.values[number] for gene, number in zip(genes, numbers, strict=True)}
         return {gene.name: found[gene.name] for gene in self.space.genes}
