@@ -48,7 +48,7 @@ def cifar10(argument: str, options: Mapping[str, str], progress: Progress) -> Ta
 
 def cifar100(argument: str, options: Mapping[str, str], progress: Progress) -> Task:
     """50,000 train images of 32x32 pixels in 100 classes, 5,000 of them usually for val, and 10,000 test images."""
-    return load(_published("cifar100", CIFAR100_LAYOUTS, ()), argument, options, progress)
+    return load(_published("cifar100", CIFAR100_LAYOUTS, tuple(map(str, range(100)))), argument, options, progress)
 
 
 def _published(name: str, layouts: Sequence[Layout], class_names: Sequence[str]) -> Published:

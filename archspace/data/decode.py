@@ -6,8 +6,9 @@ import hashlib
 import os
 import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -46,9 +47,9 @@ def decode_part(part: Part, look: Look, seed: int, path: Path, told: str, progre
     digest = hashlib.sha256()
     done = 0
     # Written by seeking: a file mapped for writing kills the process where the disk is full.
-    with path.open("wb", buffering=0) as file:
+    with path.open("wb", buffering=0) as file, closing(in_parallel(part.jobs(look))) as results:
         start = _head(file, (number, *look.shape))
-        for decoded in in_parallel(part.jobs(look)):
+        for decoded in results:
             places = place[done : done + len(decoded.images)]
             sums[places] = _sums(decoded.images)
             for index, (image, position) in enumerate(zip(decoded.images, places.tolist(), strict=True)):
@@ -67,7 +68,7 @@ def decode_part(part: Part, look: Look, seed: int, path: Path, told: str, progre
     return Result(part.labels[order][kept], sums[kept], broken, digest.digest())
 
 
-def in_parallel(jobs: Iterable[Job]) -> Iterator[Decoded]:
+def in_parallel(jobs: Iterable[Job]) -> Generator[Decoded]:
     """The results of jobs in order, a few ahead of what is asked for.
 
     In threads: Pillow decodes outside Python's lock, and processes would have to import their way in and hand every

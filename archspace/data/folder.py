@@ -71,8 +71,8 @@ def list_images(root: Path) -> Listing:
                 "rename the folder, or add the class to train"
             )
     if len(names) < 2:
-        kind = f"one class, {names[0]}" if names else "no folders of classes"
-        raise UserError(f"{named.get('train', root)}: there is {kind}; put the images of each class in a folder of it")
+        kind = f"is one class, {names[0]}" if names else "are no folders of classes"
+        raise UserError(f"{named.get('train', root)}: there {kind}; put the images of each class into a folder in it")
     empty = [name for name, (files, _) in found["train"].items() if not files]
     if empty:
         where = named.get("train", root) if len(found) > 1 else root

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -72,11 +73,13 @@ def size_of(blob: bytes | Path) -> tuple[int, int] | None:
     """Width and height of an encoded image, None where it cannot be read; nothing is decoded."""
     from PIL import Image
 
-    try:
-        with Image.open(blob if isinstance(blob, Path) else io.BytesIO(blob)) as image:
-            return image.size
-    except Exception:
-        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # decoding it will tell
+        try:
+            with Image.open(blob if isinstance(blob, Path) else io.BytesIO(blob)) as image:
+                return image.size
+        except Exception:
+            return None
 
 
 def _contents(path: Path) -> bytes | str:
@@ -143,7 +146,9 @@ def _square(image: Image, side: int) -> Image:
     box = (left, top, left + shorter, top + shorter)
     if shorter == side:
         return image if image.size == (side, side) else image.crop(box)
-    return image.resize((side, side), Resampling.BOX if shorter % side == 0 else Resampling.BILINEAR, box)
+    if shorter % side == 0:
+        return image.reduce(shorter // side, box)  # exact where Resampling.BOX rounds twice, and brightens
+    return image.resize((side, side), Resampling.BILINEAR, box)
 
 
 def _planes(image: Image) -> Bytes:

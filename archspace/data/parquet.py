@@ -84,7 +84,7 @@ def parquet(argument: str, options: Mapping[str, str], progress: Progress) -> Ta
 
 
 def parquet_source(splits: Mapping[str, Sequence[Path]], known: Sequence[str] = (), side: int | None = None) -> Source:
-    """A data set in parquet files; `known` are its classes' names, `side` its size, where they are known beforehand.
+    """A data set in parquet files; `known` are its classes' names where the files give none, `side` its size if known.
 
     Raises UserError for files that cannot be read, columns that cannot be found, labels out of range.
     """
@@ -92,9 +92,11 @@ def parquet_source(splits: Mapping[str, Sequence[Path]], known: Sequence[str] = 
     with opened(first) as file:
         columns, named = _columns(file, first), _class_names(file.schema_arrow)
     raw = {split: _labels(paths, columns) for split, paths in splits.items()}
-    names = list(known) or named or _names(raw["train"])
+    names = named or list(known) or _names(raw["train"])
     parts = {}
     for split, paths in splits.items():
+        if not len(raw[split]):
+            raise UserError(f"{paths[0]}: holds no rows; fetch it again")
         labels = _numbered(raw[split], names, paths[0])
         parts[split] = Part(Numbered(split, len(labels)), labels, partial(_jobs, paths, columns))
     return Source(parts, tuple(names), side or _common_side(first, columns))

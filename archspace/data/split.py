@@ -72,9 +72,7 @@ def cut(task: str, sizes: Mapping[str, int], options: Options, val: float) -> Cu
         start += number
     kept = end - start if options.train is None else options.train
     if kept > end - start:
-        raise UserError(
-            f"task {task}: train={kept} asks for more than the {end - start} images that are left for train"
-        )
+        raise UserError(f"task {task}: train={kept} is more than the {end - start} images that are left for train")
     told = _told(sizes, options, taken, kept, end - start)
     return Cut(Where("train", slice(start, start + kept)), taken["val"], taken["test"], told)
 

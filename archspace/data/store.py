@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,8 +24,10 @@ from archspace.errors import UserError
 if TYPE_CHECKING:
     from archspace.data.tasks import Progress
 
-FORMAT = 1
+FORMAT = 2
 """Goes up where the same files would be decoded to something else."""
+ABANDONED = 2 * 24 * 3600
+"""Seconds after which a folder that was not finished never will be."""
 NAMED = 4
 """Broken images that are named in a task's description; a file beside the cache names all."""
 
@@ -104,9 +107,17 @@ def _part(folder: Path, name: str) -> Stored:
     return Stored(images, np.load(folder / f"{name}-labels.npy"), np.load(folder / f"{name}-sums.npy"))
 
 
+def _sweep(folder: Path) -> None:
+    """Delete what processes that were killed left long ago."""
+    for left in folder.glob("*.part-*"):
+        if time.time() - left.stat().st_mtime > ABANDONED:
+            shutil.rmtree(left, ignore_errors=True)
+
+
 def _make(folder: Path, source: Source, request: Request, progress: Progress) -> None:
     """Decode into a folder of another name, which gets its own when it is whole."""
     folder.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(folder.parent)
     look = Look(request.side or source.side, request.colour)
     with tempfile.TemporaryDirectory(prefix=f"{request.key}.part-", dir=folder.parent) as name:
         made = Path(name) / "made"

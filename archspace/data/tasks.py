@@ -75,14 +75,17 @@ def load_task(name: str, progress: Progress = lambda *_: None) -> Task:
     kind, argument, options = _parsed(name, known)
     if kind not in known:
         raise UserError(f"unknown task {kind!r}{did_you_mean(kind, known)}; known are {', '.join(known)}")
-    task = _loader(known[kind])(argument, options, progress)
+    try:
+        task = _loader(known[kind])(argument, options, progress)
+    except PermissionError as error:
+        raise UserError(f"task {name}: {error.filename}: may not be read; change its permissions") from None
     if not isinstance(task, Task):
         raise UserError(f"{_called(known[kind])} gave no Task; see docs/add-a-task.md")
     return task
 
 
 def known_tasks() -> dict[str, EntryPoint]:
-    """Our tasks and those of installed packages by name, not yet imported; raises UserError for a name that is twice."""
+    """Our tasks and those of installed packages, by name, not imported; raises UserError for a name that is twice."""
     found = {name: EntryPoint(name, loader, GROUP) for name, loader in sorted(TASKS.items())}
     for point in entry_points(group=GROUP):
         if point.name in found:
