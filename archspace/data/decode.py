@@ -6,7 +6,7 @@ import hashlib
 import os
 import warnings
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -23,6 +23,9 @@ from archspace.data.split import stratified_order
 
 if TYPE_CHECKING:
     from archspace.data.tasks import Progress
+
+SMALL = 16_384
+"""Bytes of an encoded image, below which threads wait for Python's lock more than they decode."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ def decode_part(part: Part, look: Look, seed: int, path: Path, told: str, progre
     digest = hashlib.sha256()
     done = 0
     # Written by seeking: a file mapped for writing kills the process where the disk is full.
-    with path.open("wb", buffering=0) as file, closing(in_parallel(part.jobs(look))) as results:
+    with path.open("wb", buffering=0) as file, closing(in_turn(part.jobs(look))) as results:
         start = _head(file, (number, *look.shape))
         for decoded in results:
             places = place[done : done + len(decoded.images)]
@@ -68,27 +71,37 @@ def decode_part(part: Part, look: Look, seed: int, path: Path, told: str, progre
     return Result(part.labels[order][kept], sums[kept], broken, digest.digest())
 
 
-def in_parallel(jobs: Iterable[Job]) -> Generator[Decoded]:
-    """The results of jobs in order, a few ahead of what is asked for.
-
-    In threads: Pillow decodes outside Python's lock, and processes would have to import their way in and hand every
-    image back.
-    """
-    workers = max(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 1)
-    waiting: deque[Future[Decoded]] = deque()
-    pool = ThreadPoolExecutor(workers)
+def in_turn(jobs: Iterable[Job]) -> Generator[Decoded]:
+    """The results of jobs in order; in parallel where images are large."""
+    waiting = iter(jobs)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about metadata of images that are read all the same
         _bombs_are_errors()
-        try:
-            for job in jobs:
-                waiting.append(pool.submit(job))
-                if len(waiting) > 2 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+        for job in waiting:
+            decoded = job()
+            yield decoded
+            if decoded.read > SMALL * len(decoded.images):
+                break
+        yield from _in_threads(waiting)
+
+
+def _in_threads(jobs: Iterator[Job]) -> Generator[Decoded]:
+    """A few are done ahead of what is asked for.
+
+    Threads, since Pillow decodes outside Python's lock, and since processes would have to import their way in.
+    """
+    workers = max(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 1)
+    ahead: deque[Future[Decoded]] = deque()
+    pool = ThreadPoolExecutor(workers)
+    try:
+        for job in jobs:
+            ahead.append(pool.submit(job))
+            if len(ahead) > 2 * workers:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _bombs_are_errors() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,11 +14,15 @@ from archspace.data.assemble import VAL_SHARE, assemble
 from archspace.data.images import Look, decode_files, size_of
 from archspace.data.options import FileOptions, read_options, written
 from archspace.data.places import stamp
-from archspace.data.source import CHUNK, Job, Part, Source, common_side
+from archspace.data.source import Job, Part, Source, common_side
 from archspace.data.tasks import Progress, Task, task_name
 from archspace.errors import UserError
 
 SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+FEW = 25
+"""Images to a job: they may be large."""
+NAMED = 8
+"""Classes that are named at most."""
 SAMPLE = 100
 """Images whose sizes are looked at where none is asked for."""
 
@@ -27,10 +31,10 @@ SAMPLE = 100
 class Listing:
     """Image files by split and class, and how many others were passed over; nothing was opened."""
 
-    splits: Mapping[str, Mapping[str, Sequence[Path]]]
+    splits: Mapping[str, Mapping[str, Sequence[str]]]
     others: int
 
-    def files(self) -> Iterator[Path]:
+    def files(self) -> Iterator[str]:
         """All image files, always in the same order."""
         for classes in self.splits.values():
             for files in classes.values():
@@ -56,30 +60,44 @@ def folder(argument: str, options: Mapping[str, str], progress: Progress) -> Tas
 
 def list_images(root: Path) -> Listing:
     """What a folder holds; raises UserError for one that is no data set."""
+    folders = _split_folders(root)
+    suffixes = _suffixes()
+    listed = {
+        split: {name: _images(path, suffixes) for name, path in _folders(folder).items()}
+        for split, folder in folders.items()
+    }
+    splits = {split: {name: files for name, (files, _) in classes.items()} for split, classes in listed.items()}
+    _check_classes(folders, splits)
+    others = sum(number for classes in listed.values() for _, number in classes.values())
+    loose = sum(1 for path in root.iterdir() if _suffix(path.name) in suffixes and path.is_file())
+    return Listing(splits, others + loose)
+
+
+def _split_folders(root: Path) -> dict[str, Path]:
+    """The folder of each split; classes may be called train and test, then they hold images and no folders."""
     folders = _folders(root)
     named = {SPLITS[name]: path for name, path in folders.items() if name in SPLITS}
     if "train" in named and len(named) == len(folders) and _folders(named["train"]):
-        found = {split: _classes(path) for split, path in named.items()}
-    else:
-        found = {"train": _classes(root)}
-    names = list(found["train"])
-    for split, classes in found.items():
-        foreign = sorted(set(classes) - set(names))
-        if foreign:
-            raise UserError(
-                f"{named[split] / foreign[0]}: train has no class {foreign[0]}; its classes are {_few(names)}; "
-                "rename the folder, or add the class to train"
-            )
+        return named
+    return {"train": root}
+
+
+def _check_classes(folders: Mapping[str, Path], splits: Mapping[str, Mapping[str, Sequence[str]]]) -> None:
+    train, names = folders["train"], list(splits["train"])
     if len(names) < 2:
         kind = f"is one class, {names[0]}" if names else "are no folders of classes"
-        raise UserError(f"{named.get('train', root)}: there {kind}; put the images of each class into a folder in it")
-    empty = [name for name, (files, _) in found["train"].items() if not files]
-    if empty:
-        where = named.get("train", root) if len(found) > 1 else root
-        raise UserError(f"{where / empty[0]}: there is no image in it; add images, or remove the folder")
-    splits = {split: {name: files for name, (files, _) in classes.items()} for split, classes in found.items()}
-    others = sum(number for classes in found.values() for _, number in classes.values())
-    return Listing(splits, others + sum(1 for path in root.iterdir() if _is_image(path.name) and path.is_file()))
+        raise UserError(f"{train}: there {kind}; put the images of each class into a folder in it")
+    for name, files in splits["train"].items():
+        if not files:
+            raise UserError(f"{train / name}: there is no image in it; add images, or remove the folder")
+    for split, classes in splits.items():
+        foreign = [name for name in classes if name not in splits["train"]]
+        if foreign:
+            told = ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
+            raise UserError(
+                f"{folders[split] / foreign[0]}: train has no class {foreign[0]}; its classes are {told}; "
+                "rename the folder, or add the class to train"
+            )
 
 
 def _folders(root: Path) -> dict[str, Path]:
@@ -88,22 +106,18 @@ def _folders(root: Path) -> dict[str, Path]:
     return {name: root / name for name in names}
 
 
-def _classes(root: Path) -> dict[str, tuple[list[Path], int]]:
-    """Each class's image files, and the number of other files."""
-    return {name: _images(path) for name, path in _folders(root).items()}
-
-
-def _images(root: Path) -> tuple[list[Path], int]:
-    found, others, waiting = [], 0, [root]
+def _images(root: Path, suffixes: Container[str]) -> tuple[list[str], int]:
+    """Image files anywhere below a folder, and the number of other files."""
+    found, others, waiting = [], 0, [str(root)]
     while waiting:
         with os.scandir(waiting.pop()) as entries:
             for entry in entries:
                 if _hidden(entry.name):
                     continue
                 if entry.is_dir(follow_symlinks=False):
-                    waiting.append(Path(entry.path))
-                elif _is_image(entry.name) and (entry.is_file() or not os.path.exists(entry.path)):  # noqa: PTH110
-                    found.append(Path(entry.path))
+                    waiting.append(entry.path)
+                elif _suffix(entry.name) in suffixes and (entry.is_file() or entry.is_symlink()):
+                    found.append(entry.path)
                 else:
                     others += 1
     return sorted(found), others
@@ -113,35 +127,32 @@ def _hidden(name: str) -> bool:
     return name.startswith((".", "__"))
 
 
-def _is_image(name: str) -> bool:
+def _suffix(name: str) -> str:
+    return name[name.rfind(".") :].lower()
+
+
+def _suffixes() -> Container[str]:
+    """How names of images end."""
     from PIL import Image
 
-    return os.path.splitext(name)[1].lower() in Image.registered_extensions()  # noqa: PTH122
+    return Image.registered_extensions()
 
 
 def _source(root: Path, listing: Listing) -> Source:
     names = list(listing.splits["train"])
     parts = {split: _part(root, classes, names) for split, classes in listing.splits.items()}
     files = list(listing.files())
-    side = common_side(size_of(file) for file in files[:: max(len(files) // SAMPLE, 1)])
+    side = common_side(size_of(Path(file)) for file in files[:: max(len(files) // SAMPLE, 1)])
     remarks = (f"{listing.others} files that are no images by their names are passed over",) if listing.others else ()
     return Source(parts, tuple(names), side, remarks)
 
 
-def _part(root: Path, classes: Mapping[str, Sequence[Path]], names: Sequence[str]) -> Part:
+def _part(root: Path, classes: Mapping[str, Sequence[str]], names: Sequence[str]) -> Part:
     files = [file for paths in classes.values() for file in paths]
     labels = [np.full(len(paths), names.index(name), np.int64) for name, paths in classes.items()]
-    return Part([str(file.relative_to(root)) for file in files], np.concatenate(labels), partial(_jobs, files))
+    return Part([file[len(str(root)) + 1 :] for file in files], np.concatenate(labels), partial(_jobs, files))
 
 
-def _jobs(files: Sequence[Path], look: Look) -> Iterator[Job]:
+def _jobs(files: Sequence[str], look: Look) -> Iterator[Job]:
     for start in range(0, len(files), FEW):
         yield partial(decode_files, files[start : start + FEW], look)
-
-
-FEW = CHUNK // 10
-"""Images to a job: larger files than those of published data sets."""
-
-
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")

@@ -38,14 +38,16 @@ class Look:
 
 @dataclass(frozen=True)
 class Decoded:
-    """Images in order (n, channels, side, side), why the broken ones are, and a digest of what each was read from."""
+    """Images in order (n, channels, side, side), digests of what each was read from, the bytes of all that, and why
+    some are broken."""
 
     images: Bytes
     digests: Sequence[bytes]
+    read: int
     broken: dict[int, str] = field(default_factory=dict)
 
 
-def decode_files(paths: Sequence[Path], look: Look) -> Decoded:
+def decode_files(paths: Sequence[str], look: Look) -> Decoded:
     """Images from files."""
     return _decode((_contents(path) for path in paths), len(paths), look)
 
@@ -59,14 +61,14 @@ def decode_arrays(images: Bytes, look: Look) -> Decoded:
     """Images (n, channels, height, width) that were never encoded; 1 channel or 3, as `look` has."""
     digests = [_digest(image.tobytes()) for image in images]
     if images.shape[2:] == look.shape[1:]:
-        return Decoded(images, digests)
+        return Decoded(images, digests, images.nbytes)
     from PIL import Image
 
     squares = np.empty((len(images), *look.shape), np.uint8)
     for square, image in zip(squares, images, strict=True):
         pixels = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
         square[:] = _planes(_square(Image.fromarray(pixels), look.side))
-    return Decoded(squares, digests)
+    return Decoded(squares, digests, images.nbytes)
 
 
 def size_of(blob: bytes | Path) -> tuple[int, int] | None:
@@ -82,9 +84,10 @@ def size_of(blob: bytes | Path) -> tuple[int, int] | None:
             return None
 
 
-def _contents(path: Path) -> bytes | str:
+def _contents(path: str) -> bytes | str:
+    """The bytes of a file, or why there are none; only of a file, since a pipe would be waited for."""
     try:
-        return path.read_bytes()
+        return Path(path).read_bytes() if Path(path).is_file() else "there is no such file"
     except OSError as error:
         return str(error.strerror)
 
@@ -92,17 +95,18 @@ def _contents(path: Path) -> bytes | str:
 def _decode(blobs: Iterable[bytes | str | None], number: int, look: Look) -> Decoded:
     """A text instead of bytes says why there are none."""
     squares = np.zeros((number, *look.shape), np.uint8)
-    digests, broken = [], {}
+    digests, broken, read = [], {}, 0
     for index, blob in enumerate(blobs):
         digests.append(_digest(blob if isinstance(blob, bytes) else b""))
         if not isinstance(blob, bytes):
             broken[index] = blob or "there are no bytes"
             continue
+        read += len(blob)
         try:
             squares[index] = _read(blob, look)
         except Exception as error:  # Pillow's readers raise whatever a damaged file leads them to
             broken[index] = _reason(error)
-    return Decoded(squares, digests, broken)
+    return Decoded(squares, digests, read, broken)
 
 
 def _reason(error: Exception) -> str:

@@ -19,13 +19,13 @@ def looked_in(name: str) -> tuple[Path, ...]:
     return (*named, Path("data") / name, cache_folder() / "data" / name)
 
 
-def stamp(files: Iterable[Path], under: Path) -> str:
+def stamp(files: Iterable[Path | str], under: Path) -> str:
     """A hash of files' names below a folder, their sizes and the times they were changed."""
     seen = hashlib.sha256()
     start = len(os.fsencode(under)) + 1
     for file in files:
         try:
-            facts = file.stat()
+            facts = os.stat(file)  # noqa: PTH116
             told = f"{facts.st_size}\0{facts.st_mtime_ns}"
         except OSError as error:  # reading it will fail too, and tell
             told = str(error.strerror)
