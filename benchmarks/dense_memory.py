@@ -25,8 +25,8 @@ from archspace.blueprint import draw
 from archspace.genome import Genome, Stage, Stem
 from archspace.network import Network, build
 from archspace.searching.machine import describe, versions
-from archspace.training.device import choose_device
-from archspace.training.loop import make_optimizer
+from archspace.training.device import Mode, choose_device
+from archspace.training.optimizer import make_optimizer
 from archspace.training.recipe import Recipe
 
 MEMORIES = ("usual", "frugal")
@@ -94,7 +94,7 @@ def peak_here(layers: int, memory: str, device: str) -> int | None:
     """The same in this process: torch's own count on a GPU, resident memory on Linux, else None."""
     torch.set_num_threads(1)
     network, batch = network_of(layers, memory, device), batch_of(device)
-    optimizer = make_optimizer(network, Recipe())
+    optimizer = make_optimizer(network, Recipe(), Mode("cpu", False, False))
     # Libraries and kernels are loaded by a small step before.
     step(network, optimizer, batch[0][:2], batch[1][:2])
     if device == "cuda":
@@ -137,7 +137,9 @@ def seconds_of(layers: int, device: str) -> dict[str, list[float]]:
     """Seconds of training steps, usual and frugal alternating."""
     batch = batch_of(device)
     networks = {memory: network_of(layers, memory, device) for memory in MEMORIES}
-    optimizers = {memory: make_optimizer(network, Recipe()) for memory, network in networks.items()}
+    optimizers = {
+        memory: make_optimizer(network, Recipe(), Mode("cpu", False, False)) for memory, network in networks.items()
+    }
     taken: dict[str, list[float]] = {memory: [] for memory in MEMORIES}
     for index in range(WARM_UP + STEPS):
         for memory in MEMORIES if index % 2 else MEMORIES[::-1]:

@@ -26,8 +26,8 @@ from archspace.genome import Genome, Stage, Stem, Survival
 from archspace.network import Network, build
 from archspace.parts.survival import BatchSurvival
 from archspace.searching.machine import describe, versions
-from archspace.training.device import choose_device
-from archspace.training.loop import make_optimizer
+from archspace.training.device import Mode, choose_device
+from archspace.training.optimizer import make_optimizer
 from archspace.training.recipe import Recipe
 
 RESNET_110 = Genome(
@@ -50,7 +50,7 @@ class Training:
         blueprint = draw(replace(RESNET_110, survival=Survival(p)), INPUT, CLASSES)
         self.flops = cost(blueprint).training_flops
         self.network: Network = build(blueprint, torch.Generator().manual_seed(SEED)).to(device).train()
-        self.optimizer = make_optimizer(self.network, Recipe())
+        self.optimizer = make_optimizer(self.network, Recipe(), Mode("cpu", False, False))
         self.seconds: list[float] = []
         self.wall: list[float] = []
         self.active: list[int] = []
@@ -139,7 +139,7 @@ def main() -> None:
     }
     result = {
         "network": "ResNet-110, shortcut A; survival of whole mini-batches, linear",
-        "step": "forward, backward, SGD with Nesterov momentum (archspace.training.loop.make_optimizer), fp32",
+        "step": "forward, backward, SGD with Nesterov momentum (archspace.training.optimizer.make_optimizer), fp32",
         "device": device,
         "clock": "wall" if device == "cuda" else "CPU time of the process; wall time beside it",
         "threads": torch.get_num_threads(),

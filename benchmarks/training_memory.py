@@ -24,8 +24,8 @@ from archspace.memory import training_memory
 from archspace.network import build
 from archspace.parts.survival import BatchSurvival, SampleSurvival
 from archspace.searching.machine import describe, versions
-from archspace.training.device import choose_device
-from archspace.training.loop import make_optimizer
+from archspace.training.device import Mode, choose_device
+from archspace.training.optimizer import make_optimizer
 from archspace.training.recipe import Recipe
 from archspace.zoo import entry
 
@@ -100,7 +100,7 @@ def _two_steps(blueprint: Blueprint, batch: int) -> None:
     for module in network.modules():
         if isinstance(module, BatchSurvival | SampleSurvival):
             module.p = 1.0  # no branch skipped
-    optimizer = make_optimizer(network, Recipe())
+    optimizer = make_optimizer(network, Recipe(), Mode("cpu", False, False))
     images, labels = torch.zeros(batch, *blueprint.input), torch.zeros(batch, dtype=torch.long)
     for name in ("first step", "second step"):
         optimizer.zero_grad(set_to_none=True)

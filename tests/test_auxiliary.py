@@ -28,7 +28,9 @@ from archspace.searching.trial import TrialSpec, epochs_of
 from archspace.training.auxiliary import AuxiliaryHeads, auxiliary_heads
 from archspace.training.checkpoint import WEIGHTS, Checkpoint, load_checkpoint, save_checkpoint
 from archspace.training.device import Mode
-from archspace.training.loop import Epoch, evaluate, resident, train
+from archspace.training.evaluation import evaluate
+from archspace.training.feed import feed
+from archspace.training.loop import Epoch, train
 from archspace.training.recipe import Recipe
 
 CPU = Mode("cpu", bf16=False, channels_last=False)
@@ -77,7 +79,9 @@ def trained(
     task: Task, some: Genome, heads: AuxiliaryHeads | None = None, start: Checkpoint | None = None, mode: Mode = CPU
 ) -> tuple[list[Epoch], list[Checkpoint]]:
     steps = train(network_of(some), task, RECIPE, mode, 1, start, heads)
-    epochs, states = zip(*((replace(epoch, seconds=0), copy.deepcopy(state)) for epoch, state in steps), strict=True)
+    epochs, states = zip(
+        *((replace(epoch, seconds=0, speed=0), copy.deepcopy(state)) for epoch, state in steps), strict=True
+    )
     return list(epochs), list(states)
 
 
@@ -148,7 +152,7 @@ def test_the_loss_is_the_networks_and_the_weighted_sum_of_the_heads(task: Task) 
 def test_measured_is_the_network_alone(task: Task) -> None:
     network = network_of(GUIDED)
     for epoch, _ in train(network, task, RECIPE, CPU, 1, heads=heads_of(GUIDED)):
-        assert (epoch.error, epoch.cross_entropy) == evaluate(network, resident(task.val, task, CPU), CPU)
+        assert (epoch.error, epoch.cross_entropy) == evaluate(network, feed(task.val, task, CPU))
 
 
 @pytest.mark.parametrize("survival", [Survival(), Survival(0.5)], ids=["whole", "stochastic depth"])

@@ -22,7 +22,6 @@ from archspace.searching.machine import (
     GpuFit,
     Share,
     fit_on_gpu,
-    free_memory,
     gpu_memory,
     plan_share,
     trials_on_gpu,
@@ -35,6 +34,7 @@ from archspace.searching.stopwatch import Timing, steps_of, time_training
 from archspace.training.device import choose_mode
 from archspace.training.loop import train
 from archspace.training.recipe import Recipe
+from archspace.training.room import free_memory
 
 GIB = 2**30
 TASK = ((1, 32, 32), 10)

@@ -12,13 +12,14 @@ from archspace.data.tasks import Task, load_task
 from archspace.errors import UserError
 from archspace.genome import Shape
 from archspace.searching.forecast import Forecast, Length, Range, Spread, forecast, spread_of
-from archspace.searching.machine import Share, cores, describe, free_memory, gpu_memory, plan_share
+from archspace.searching.machine import Share, cores, describe, gpu_memory, plan_share
 from archspace.searching.needs import Free, Needs, disk_of, needs_of, shortages, tensors_of
 from archspace.searching.pace import Calibration, error_of, pace_of, spread, stopwatches
 from archspace.searching.prospects import look_ahead
 from archspace.searching.run import SECONDS, TRIALS_PER_WORKER, Request, _check, _check_trainable, _new_folder
 from archspace.searching.stopwatch import steps_of
 from archspace.training.device import choose_mode
+from archspace.training.room import free_memory
 from archspace.units import duration
 
 BUSY = 0.8

@@ -29,7 +29,9 @@ from archspace.searching.trial import reason_for
 from archspace.training.auxiliary import auxiliary_heads
 from archspace.training.checkpoint import Checkpoint, save_checkpoint
 from archspace.training.device import Mode, choose_mode
-from archspace.training.loop import EVAL_BATCH, Epoch, evaluate, train
+from archspace.training.evaluation import EVAL_BATCH, evaluate
+from archspace.training.feed import Feed, feed
+from archspace.training.loop import Epoch, train
 from archspace.training.recipe import Recipe
 
 STEPS = 2
@@ -81,9 +83,10 @@ def time_training(genome: Genome, task: Task, recipe: Recipe, mode: Mode) -> Tim
         save_checkpoint(checkpoint, Path(folder))
         saved = time.perf_counter() - began
     # The mean, not the median: what else runs on the machine takes its time from a search too.
-    trained = statistics.fmean(rounds[1:] or rounds) - min(_evaluation(network, single, mode) for _ in range(3))
+    ends = min(_evaluation(network, feed(single, task, mode)) for _ in range(3))
+    trained = statistics.fmean(rounds[1:] or rounds) - ends
     some = _part(task.val, EVAL_BATCH)
-    evaluated = _evaluation(network, some, mode) * len(task.val.labels) / len(some.labels)
+    evaluated = _evaluation(network, feed(some, task, mode)) * len(task.val.labels) / len(some.labels)
     return Timing(built, max(trained, 0.0) * steps / short + evaluated, saved, core)
 
 
@@ -109,10 +112,9 @@ def _part(split: Split, images: int) -> Split:
     return Split(split.images[:images], split.labels[:images])
 
 
-def _evaluation(network: Network, split: Split, mode: Mode) -> float:
-    there = Split(split.images.float().to(mode.device), split.labels.to(mode.device))
+def _evaluation(network: Network, data: Feed) -> float:
     began = time.perf_counter()
-    evaluate(network, there, mode)
+    evaluate(network, data)
     return time.perf_counter() - began
 
 

@@ -13,49 +13,75 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-WEIGHTS = "weights.safetensors"
+WEIGHTS, BEFORE = "weights.safetensors", "weights-before.safetensors"
+BESIDE = ("auxiliary", "average")
+"""What of a checkpoint stands in the optimiser's file, beside its state."""
+UNREADABLE = (OSError, EOFError, SafetensorError, pickle.UnpicklingError, RuntimeError, LookupError, TypeError)
+"""What reading a damaged file may raise."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A training after `epoch` epochs: the network's state, the optimiser's, and that of auxiliary heads if any."""
+    """A training after `epoch` epochs: the network's state, the optimiser's, and what else there may be.
+
+    That is the state of auxiliary heads, and where the network is an average, what its training goes on with.
+    """
 
     epoch: int
     weights: dict[str, Tensor]
     optimizer: dict[str, Any]
     auxiliary: dict[str, Tensor] = field(default_factory=dict)
+    average: dict[str, Tensor] = field(default_factory=dict)
 
 
 def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
     """Write `optimizer-EPOCH.pt`, then `weights.safetensors`, whose metadata name the epoch and so the pair.
 
-    What training alone needs, auxiliary heads too, stands in the first; the second is the network and nothing else.
+    What training alone needs, auxiliary heads too, stands in the first; the second is the network and nothing else. The
+    pair before stays, as `weights-before.safetensors` and its optimiser, should this one be damaged.
     """
     state = folder / _optimizer_file(checkpoint.epoch)
-    training = {"auxiliary": dict(checkpoint.auxiliary)} if checkpoint.auxiliary else {}
-    torch.save(checkpoint.optimizer | training, _part(state))
+    beside = {name: dict(getattr(checkpoint, name)) for name in BESIDE if getattr(checkpoint, name)}
+    torch.save(checkpoint.optimizer | beside, _part(state))
     _put(state)
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.weights.items()}
     save_file(weights, _part(folder / WEIGHTS), metadata={"epoch": str(checkpoint.epoch)})
     _part(folder / WEIGHTS).chmod(state.stat().st_mode)  # safetensors gives its files to their owner alone
+    before = _epoch_of(folder / WEIGHTS)
+    if before is not None and before != checkpoint.epoch:
+        (folder / WEIGHTS).replace(folder / BEFORE)
     _put(folder / WEIGHTS)
+    kept = {_optimizer_file(epoch) for epoch in (checkpoint.epoch, _epoch_of(folder / BEFORE)) if epoch is not None}
     for old in folder.glob("optimizer-*.pt"):
-        if old != state:
+        if old.name not in kept:
             old.unlink()
 
 
 def load_checkpoint(folder: Path) -> Checkpoint | None:
-    """The checkpoint in a folder, or None where there is none that can be read whole."""
-    unreadable = (OSError, EOFError, SafetensorError, pickle.UnpicklingError, RuntimeError, LookupError, TypeError)
-    try:
-        with safe_open(folder / WEIGHTS, framework="pt") as file:
-            epoch = int(file.metadata()["epoch"])
-        weights = load_file(folder / WEIGHTS)
-        optimizer = torch.load(folder / _optimizer_file(epoch), map_location="cpu", weights_only=True)
-        auxiliary = optimizer.pop("auxiliary", {})
-    except (*unreadable, ValueError):
+    """The newest checkpoint in a folder that can be read whole, or None where there is none."""
+    return next(filter(None, (_loaded(folder, folder / name) for name in (WEIGHTS, BEFORE))), None)
+
+
+def _loaded(folder: Path, file: Path) -> Checkpoint | None:
+    epoch = _epoch_of(file)
+    if epoch is None:
         return None
-    return Checkpoint(epoch, weights, optimizer, auxiliary)
+    try:
+        weights = load_file(file)
+        optimizer = torch.load(folder / _optimizer_file(epoch), map_location="cpu", weights_only=True)
+        beside = {name: optimizer.pop(name, {}) for name in BESIDE}
+    except (*UNREADABLE, ValueError):
+        return None
+    return Checkpoint(epoch, weights, optimizer, **beside)
+
+
+def _epoch_of(file: Path) -> int | None:
+    """The epoch after which weights were written, None where the file is missing or damaged."""
+    try:
+        with safe_open(file, framework="pt") as opened:
+            return int(opened.metadata()["epoch"])
+    except (*UNREADABLE, ValueError):
+        return None
 
 
 def _optimizer_file(epoch: int) -> str:

@@ -1,4 +1,4 @@
-"""Where and in which number format a network trains."""
+"""Where and how a network's arithmetic is done."""
 
 from __future__ import annotations
 
@@ -7,19 +7,30 @@ from dataclasses import dataclass
 import torch
 
 from archspace.training.recipe import Recipe
+from archspace.training.room import free_memory
 
 
 @dataclass(frozen=True)
 class Mode:
-    """A device, whether autocast computes in bfloat16, and whether images lie in channels_last order."""
+    """A device, and how it computes.
+
+    `bf16`: autocast in bfloat16; `channels_last`: the order of images; `fused`: one kernel for the optimiser's step;
+    `tf32`: float32 products in TensorFloat-32 where the device has it; `compiled`: torch.compile, `graphs` with CUDA
+    graphs.
+    """
 
     device: str
     bf16: bool
     channels_last: bool
+    fused: bool = False
+    tf32: bool = False
+    compiled: str = "off"
 
     def __str__(self) -> str:
-        layout = "channels_last" if self.channels_last else "contiguous"
-        return f"{self.device}, {'bf16 autocast' if self.bf16 else 'fp32'}, {layout}"
+        words = ["bf16 autocast" if self.bf16 else "fp32", "channels_last" if self.channels_last else "contiguous"]
+        words += ["fused step"] * self.fused + ["TF32"] * self.tf32
+        words += {"off": [], "on": ["compiled"], "graphs": ["compiled with CUDA graphs"]}[self.compiled]
+        return ", ".join([self.device, *words])
 
 
 def choose_device() -> str:
@@ -28,12 +39,13 @@ def choose_device() -> str:
 
 
 def choose_mode(recipe: Recipe, device: str) -> Mode:
-    """The mode a recipe asks for; `auto` takes bf16 where the hardware multiplies it natively.
+    """The mode a recipe asks for; `auto` takes what usually is fastest: see archspace.training.fastest to measure it.
 
-    On a CPU without such instructions bf16 is slower than fp32, and channels_last gains nothing in fp32.
+    bf16 where the hardware multiplies it natively (a CPU without is slower with it), and channels_last with it.
     """
     bf16 = has_bf16(device) if recipe.precision == "auto" else recipe.precision == "bf16"
-    return Mode(device, bf16, bf16 or device == "cuda")
+    last = bf16 or device == "cuda" if recipe.layout == "auto" else recipe.layout == "channels_last"
+    return Mode(device, bf16, last, fused=True, tf32=device == "cuda", compiled=recipe.compile)
 
 
 def has_bf16(device: str) -> bool:
@@ -42,3 +54,15 @@ def has_bf16(device: str) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def free_bytes(device: str) -> int:
+    """Bytes of memory that are free on a device."""
+    if device == "cuda":
+        return int(torch.cuda.mem_get_info()[0])
+    return free_memory() or 0
+
+
+def layout_of(mode: Mode) -> torch.memory_format:
+    """The order in which torch lays out images."""
+    return torch.channels_last if mode.channels_last else torch.contiguous_format
