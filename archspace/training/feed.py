@@ -37,10 +37,11 @@ class Feed:
 
     def batches(self, places: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Bytes and labels on the device of each batch, given by its images' places."""
-        if self.resident:
-            for some in places:
-                there = some.to(self.mode.device)
-                yield self.images[there], self.labels[there]
+        if self.resident and places:
+            # One copy for all places: at each, the host waits until the device has done what it was told before.
+            there = torch.cat(list(places)).to(self.mode.device)
+            for some in torch.split(there, [len(some) for some in places]):
+                yield self.images[some], self.labels[some]
             return
         with ThreadPoolExecutor(1) as fetcher:  # one thread keeps up: it copies memory while the network computes
             coming = [fetcher.submit(self._fetched, some) for some in places[:AHEAD]]

@@ -145,10 +145,11 @@ def _steps(training: Training, epoch: int, rng: Chance) -> float:
 def _gradients(training: Training, batch: Mixed) -> Tensor:
     """Add up the gradients of a batch, part by part; the loss of the network's own scores."""
     total = torch.zeros((), device=batch.images.device)
-    size = -(-len(batch.labels) // training.parts)
-    for start in range(0, len(batch.labels), size):
-        some = slice(start, start + size)
-        part = Mixed(batch.images[some], batch.labels[some], batch.others[some], batch.share)
+    # As equal as can be, and none of a single image, on which batch normalisation cannot train.
+    count = max(min(training.parts, len(batch.labels) // 2), 1)
+    pieces = (torch.tensor_split(tensor, count) for tensor in (batch.images, batch.labels, batch.others))
+    for images, labels, others in zip(*pieces, strict=True):
+        part = Mixed(images, labels, others, batch.share)
         weight = len(part.labels) / len(batch.labels)
         loss, whole = _losses(training, part)
         (whole * weight).backward()  # type: ignore[no-untyped-call]

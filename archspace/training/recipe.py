@@ -102,7 +102,7 @@ def with_settings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
             known = ", ".join(f"recipe.{field}" for field in Recipe.model_fields)
             raise UserError(f"--set {setting}: expected recipe.KEY=VALUE with one of {known}")
         changes[name] = _value(name, value.strip())
-    if "epochs" in changes and "rungs" not in changes and str(changes["epochs"]).isdigit():
+    if "epochs" in changes and "rungs" not in changes and str(changes["epochs"]).isdecimal():
         changes["rungs"] = rungs_for(int(changes["epochs"]), changes.get("warmup", recipe.warmup))
     try:
         return Recipe.model_validate({**recipe.model_dump(), **changes})
@@ -121,7 +121,7 @@ def rungs_for(epochs: int, warmup: Any) -> tuple[int, ...]:
     rungs = default_rungs(epochs)
     try:
         return tuple(rung for rung in rungs if rung >= float(warmup)) or rungs
-    except ValueError:  # not a number: the recipe says so
+    except (TypeError, ValueError):  # not a number: the recipe says so
         return rungs
 
 

@@ -34,7 +34,9 @@ def load_recipe(name: str | Path) -> Recipe:
             return read_recipe(read_file(file))
     known = (DEFAULT, *shipped_recipes())
     called = repr(str(name)) + did_you_mean(path.stem, known)
-    raise UserError(f"recipe {called}: no such file, and no shipped recipe of that name; shipped are {', '.join(known)}")
+    raise UserError(
+        f"recipe {called}: no such file, and no shipped recipe of that name; shipped are {', '.join(known)}"
+    )
 
 
 def shipped_recipes() -> tuple[str, ...]:
@@ -45,7 +47,7 @@ def shipped_recipes() -> tuple[str, ...]:
 def read_recipe(document: Document) -> Recipe:
     """The recipe that a document holds; raises UserError with every mistake at its place."""
     data = document.data
-    if isinstance(data, dict) and "rungs" not in data and isinstance(data.get("epochs"), int) and data["epochs"] >= 1:
+    if isinstance(data, dict) and "rungs" not in data and type(data.get("epochs")) is int and data["epochs"] >= 1:
         rungs = list(rungs_for(data["epochs"], data.get("warmup", Recipe().warmup)))
         document = Document(document.source, {**data, "rungs": rungs}, document.places)
     mistakes = Mistakes(document)
