@@ -31,7 +31,12 @@ def make_optimizer(network: nn.Module, recipe: Recipe, mode: Mode) -> torch.opti
     few = recipe.weight_decay if recipe.decay_all else 0.0
     groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": spared, "weight_decay": few}]
     nesterov = recipe.nesterov and recipe.momentum > 0
-    return torch.optim.SGD(groups, lr=recipe.peak, momentum=recipe.momentum, nesterov=nesterov, fused=mode.fused)
+    optimizer = torch.optim.SGD(groups, lr=recipe.peak, momentum=recipe.momentum, nesterov=nesterov, fused=mode.fused)
+    if mode.fused and recipe.momentum:
+        # The fused kernel wants a momentum of all or none, and blocks that stochastic depth left out have none yet.
+        for parameter in network.parameters():
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return optimizer
 
 
 def set_rate(optimizer: torch.optim.SGD, rate: float) -> None:
