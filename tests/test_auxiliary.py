@@ -217,7 +217,7 @@ def test_a_checkpoint_without_heads_is_as_it_always_was(task: Task, tmp_path: Pa
 
 
 def spec(folder: Path, some: Genome) -> TrialSpec:
-    return TrialSpec(0, genome_data(some), 5, "made", RECIPE, "cpu", str(folder), 0.0)
+    return TrialSpec(0, genome_data(some), 5, "made", RECIPE, CPU, str(folder), 0.0)
 
 
 def told(metrics: dict[str, Any]) -> tuple[Any, ...]:

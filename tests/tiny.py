@@ -30,7 +30,7 @@ stages:
     )
 )
 BUDGET = parse_budget(["150kFLOPs"])
-RECIPE = Recipe(epochs=2, rungs=(1, 2), batch=128, lr=0.1, norm_batches=2)
+RECIPE = Recipe(epochs=2, rungs=(1, 2), batch=128, lr=0.1, norm_batches=2, precision="fp32", layout="contiguous")
 
 
 def request(runs: Path, **changes: Any) -> Request:

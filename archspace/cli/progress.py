@@ -153,15 +153,17 @@ def plan_line(searcher: Searcher) -> str:
     """What is about to happen, in a few lines."""
     from archspace.report.page import where_line
     from archspace.training.device import choose_mode
+    from archspace.training.fastest import modes_text
 
     config = searcher.ledger.config
     begun = len(searcher.past)
+    modes = modes_text(config.modes) if config.modes else str(choose_mode(config.recipe, config.device))
     limit = duration(max(searcher.deadline - time.time(), 0.0))
     return "\n".join(
         (
             f"run {config.name}: space {config.space_name}, budget {', '.join(config.budget)}, seed {config.seed}",
             where_line(config),
             f"up to {searcher.trials} trials{f' ({begun} begun before)' if begun else ''}, {config.concurrency} side "
-            f"by side, stopping after {limit}; {choose_mode(config.recipe, config.device)}",
+            f"by side, stopping after {limit}; {modes}",
         )
     )

@@ -6,13 +6,14 @@ import io
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from archspace.errors import UserError
 from archspace.genome import Shape
 from archspace.space.budget import Latency
+from archspace.training.mode import Mode
 from archspace.training.recipe import Recipe
 
 FORMAT = 1
@@ -20,13 +21,14 @@ FORMAT = 1
 
 
 class TaskConfig(BaseModel):
-    """The task as trained: its registered name, input (channels, height, width) and classes."""
+    """The task as trained: its name, input (channels, height, width), classes, and what its data were known by."""
 
     model_config = ConfigDict(frozen=True)
 
     name: str
     input: Shape
     classes: int
+    fingerprint: str = ""
 
 
 class RunConfig(BaseModel):
@@ -35,7 +37,7 @@ class RunConfig(BaseModel):
     `space` is the content of the space's YAML file, so that a resume needs no other file. `budget` is as typed;
     `measure` and `cap` are the cost objective and its upper limit. `trials` and `seconds` are the first start's
     limits. `enqueue` holds genomes as plain data with the names they were asked by.
-    `latency` is what a budget in seconds is predicted by.
+    `latency` is what a budget in seconds is predicted by, `modes` how each kind of network is trained.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -62,6 +64,7 @@ class RunConfig(BaseModel):
     versions: dict[str, str]
     machine: str
     latency: Latency | None = None
+    modes: dict[str, Mode] = Field(default_factory=dict)
 
 
 def write_config(config: RunConfig, path: Path) -> None:

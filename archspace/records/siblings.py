@@ -60,7 +60,7 @@ def _trained(run: Path, config: RunConfig, genome_id: str, seed: int) -> Iterato
 
 def _same(one: RunConfig, other: RunConfig) -> bool:
     """Whether training means the same in two runs."""
-    keys = ("task", "recipe", "device")
+    keys = ("task", "recipe", "device", "modes")
     same = all(getattr(one, key) == getattr(other, key) for key in keys)
     return same and all(one.versions.get(name) == other.versions.get(name) for name in ("archspace", "torch"))
 

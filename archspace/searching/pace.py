@@ -9,8 +9,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,6 +19,7 @@ from archspace.errors import RunFailed
 from archspace.genome import Genome, genome_data
 from archspace.searching.machine import Share
 from archspace.searching.stopwatch import Timing
+from archspace.training.mode import Mode
 from archspace.training.recipe import Recipe
 
 NETWORKS = 6
@@ -27,6 +28,7 @@ FEWEST = 3
 """Networks measured even where that takes longer than SECONDS."""
 SECONDS = 8.0
 """No further network is begun after these."""
+NO_MODES: Mapping[str, Mode] = {}
 MOST_AT_ONCE = 8
 """Processes that measure side by side, at most: more would take longer to start than to measure."""
 
@@ -163,7 +165,7 @@ class Stopwatches:
 
 
 @contextlib.contextmanager
-def stopwatches(share: Share, task: str, recipe: Recipe) -> Iterator[Stopwatches]:
+def stopwatches(share: Share, task: str, recipe: Recipe, modes: Mapping[str, Mode] = NO_MODES) -> Iterator[Stopwatches]:
     """As many as a search runs trials side by side, up to MOST_AT_ONCE; they end with the context."""
     command = [sys.executable, "-P", "-m", "archspace.searching.stopwatch"]
     # What can be imported here can be there, a block family in a folder of its own among it.
@@ -183,7 +185,9 @@ def stopwatches(share: Share, task: str, recipe: Recipe) -> Iterator[Stopwatches
             )
             stack.callback(_end, process)
             gpu = int(number * share.gpus_per_trial + 1e-9)
-            _tell(process, {"task": task, "recipe": recipe.model_dump(), "device": share.device, "gpu": gpu})
+            how = {kind: asdict(mode) for kind, mode in modes.items()}
+            job = {"task": task, "recipe": recipe.model_dump(), "device": share.device, "gpu": gpu, "modes": how}
+            _tell(process, job)
             processes.append(process)
         yield Stopwatches(tuple(processes), began)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,9 +16,18 @@ from archspace.searching.machine import Share, cores, describe, gpu_memory, plan
 from archspace.searching.needs import Free, Needs, disk_of, needs_of, shortages, tensors_of
 from archspace.searching.pace import Calibration, error_of, pace_of, spread, stopwatches
 from archspace.searching.prospects import look_ahead
-from archspace.searching.run import SECONDS, TRIALS_PER_WORKER, Request, _check, _check_trainable, _new_folder
+from archspace.searching.run import (
+    SECONDS,
+    TRIALS_PER_WORKER,
+    Request,
+    check_request,
+    check_trainable,
+    modes_of,
+    new_folder,
+)
 from archspace.searching.stopwatch import steps_of
-from archspace.training.device import choose_mode
+from archspace.training.fastest import modes_text
+from archspace.training.mode import Mode
 from archspace.training.room import free_memory
 from archspace.units import duration
 
@@ -103,13 +112,13 @@ def plan(request: Request, tell: Callable[[str], None]) -> SearchPlan:
 
     Raises UserError as the search itself would, RunFailed where no network could be trained.
     """
-    _check(request)
-    _new_folder(request)  # looks at the name
+    check_request(request)
+    new_folder(request)  # looks at the name
     share = plan_share(request.concurrency, request.gpus_per_trial)
     task = load_task(request.task)
-    _check_trainable(request, task)
+    modes = modes_of(check_trainable(request, task), task, request.recipe, share.device, tell)
     free = Free(free_memory(), gpu_memory() if share.device == "cuda" else ())
-    with stopwatches(share, task.name, request.recipe) as watches:
+    with stopwatches(share, task.name, request.recipe, modes) as watches:
         asked = request.trials or TRIALS_PER_WORKER * share.concurrency
         prospects = look_ahead(request, task, asked)  # while the processes start
         networks = spread(prospects.networks)
@@ -125,11 +134,18 @@ def plan(request: Request, tell: Callable[[str], None]) -> SearchPlan:
     told = [*shortages(needs, share.concurrency), *_warnings(times, calibration.failed, share)]
     if len(trials) < asked:
         told.append(f"there are {len(trials)} networks within the budget, fewer than the {asked} trials asked for")
-    return _plan(request, task, share, len(trials), times, needs, told)
+    return _plan(request, task, share, modes, len(trials), times, needs, told)
 
 
 def _plan(
-    request: Request, task: Task, share: Share, trials: int, times: Times, needs: Needs, told: list[str]
+    request: Request,
+    task: Task,
+    share: Share,
+    modes: Mapping[str, Mode],
+    trials: int,
+    times: Times,
+    needs: Needs,
+    told: list[str],
 ) -> SearchPlan:
     recipe = request.recipe
     return SearchPlan(
@@ -142,7 +158,7 @@ def _plan(
         machine=describe(),
         trials=trials,
         **asdict(share),
-        mode=str(choose_mode(recipe, share.device)),
+        mode=modes_text(modes),
         recipe=recipe.model_dump(),
         steps=steps_of(task, recipe),
         times=times,

@@ -6,12 +6,13 @@ import contextlib
 import dataclasses
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+import torch
 from filelock import FileLock, Timeout
 
 from archspace.closed_form import cost_of, unfit
@@ -28,6 +29,8 @@ from archspace.space.budget import Budget
 from archspace.space.file import read_space
 from archspace.space.sampler import sample
 from archspace.space.space import Space
+from archspace.training.fastest import fastest_of_each
+from archspace.training.mode import Mode
 from archspace.training.recipe import Recipe
 from archspace.units import UNITS, si
 
@@ -64,16 +67,23 @@ class Ended:
     interrupted: bool
 
 
-def start(request: Request, listener: Listener, executor: Executor = "ray", address: str | None = None) -> Ended:
+def start(
+    request: Request,
+    listener: Listener,
+    executor: Executor = "ray",
+    address: str | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Ended:
     """Begin a run and carry it on until it has its trials, its time is up, or it is interrupted.
 
     Raises UserError before anything is written.
     """
-    _check(request)
-    folder = _new_folder(request)
+    check_request(request)
+    folder = new_folder(request)
     share = plan_share(request.concurrency, request.gpus_per_trial)
     task = load_task(request.task)
-    _check_trainable(request, task)
+    trainable = check_trainable(request, task)
+    modes = modes_of(trainable, task, request.recipe, share.device, tell)
     limit = request.budget.limits[0]
     config = RunConfig(
         name=folder.name,
@@ -85,7 +95,7 @@ def start(request: Request, listener: Listener, executor: Executor = "ray", addr
         cap=limit.high,
         target_input=request.space.input,
         target_classes=request.space.classes,
-        task=TaskConfig(name=task.name, input=task.input, classes=task.classes),
+        task=TaskConfig(name=task.name, input=task.input, classes=task.classes, fingerprint=task.fingerprint),
         recipe=request.recipe,
         trials=request.trials or TRIALS_PER_WORKER * share.concurrency,
         seconds=request.seconds or SECONDS,
@@ -97,6 +107,7 @@ def start(request: Request, listener: Listener, executor: Executor = "ray", addr
         versions=versions(),
         machine=describe(),
         latency=next((limit.predicted for limit in request.budget.limits if limit.predicted), None),
+        modes=modes,
     )
     ledger = Ledger.create(folder, config)
     with _only_writer(folder):
@@ -115,6 +126,7 @@ def resume(
     if not folder.is_dir():
         raise UserError(f"{folder}: no such run; `archspace runs` lists what there is")
     ledger = Ledger.open(folder)
+    _check_data(ledger.config.task)
     space = read_space(Document(str(folder / "run.yaml"), ledger.config.space, {}))
     space = dataclasses.replace(space, name=ledger.config.space_name)
     with _only_writer(folder):
@@ -157,7 +169,7 @@ def _only_writer(folder: Path) -> Iterator[None]:
         raise UserError(f"{folder}: another process is working on this run; wait for it or stop it first") from None
 
 
-def _check(request: Request) -> None:
+def check_request(request: Request) -> None:
     if not request.budget.limits:
         raise BudgetError("a search needs a budget, such as 4GFLOPs")
     if request.trials is not None and request.trials < 1:
@@ -176,8 +188,11 @@ def _check(request: Request) -> None:
             )
 
 
-def _check_trainable(request: Request, task: Task) -> None:
-    """Raise UserError where no genome drawn, or not every one handed in, can be built for the task's images."""
+def check_trainable(request: Request, task: Task) -> list[Genome]:
+    """Genomes handed in, and some drawn, that the task's images are large enough for.
+
+    Raises UserError where there is none, or where one handed in is not among them.
+    """
     where = f"cannot be trained on {task.name} at {'x'.join(str(side) for side in task.input)}"
     drawn = sample(request.space, request.budget, LOOKED_AT, derive(request.seed, "trainable"))
     reasons = [unfit(found.genome, task.input, task.classes) for found in drawn]
@@ -186,9 +201,33 @@ def _check_trainable(request: Request, task: Task) -> None:
     for name, genome in request.enqueue:
         if reason := unfit(genome, task.input, task.classes):
             raise UserError(f"--enqueue {name}: {where}: {reason}")
+    fitting = [found.genome for found, reason in zip(drawn, reasons, strict=True) if not reason]
+    return [*(genome for _, genome in request.enqueue), *fitting]
 
 
-def _new_folder(request: Request) -> Path:
+def modes_of(
+    genomes: Iterable[Genome], task: Task, recipe: Recipe, device: str, tell: Callable[[str], None]
+) -> dict[str, Mode]:
+    """How each kind of network is trained, measured as in a worker, where one thread computes."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1 if device == "cpu" else threads)
+    try:
+        return fastest_of_each(genomes, task, recipe, device, tell)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _check_data(task: TaskConfig) -> None:
+    """Raise UserError where the task's data are no longer those that the run began with."""
+    found = load_task(task.name).fingerprint
+    if task.fingerprint and found != task.fingerprint:
+        raise UserError(
+            f"task {task.name}: its data have changed since this run began, so its trials could not be compared; put "
+            "the old files back, or start a new run"
+        )
+
+
+def new_folder(request: Request) -> Path:
     name = request.name or _free_name(request)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
         raise UserError(f"run name {name!r}: letters, digits, '.', '_' and '-' only, starting with a letter or digit")

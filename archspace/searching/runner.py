@@ -23,6 +23,7 @@ from ray.tune.search import Searcher as RaySearcher
 from archspace.data.tasks import Task, load_task
 from archspace.searching.searcher import Searcher
 from archspace.searching.trial import TrialSpec, epochs_of
+from archspace.training.mode import Mode
 from archspace.training.recipe import Recipe
 
 RETRIES = 1
@@ -36,8 +37,10 @@ class TrialActor(tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Start on a trial."""
-        spec = TrialSpec(**{**config["spec"], "recipe": Recipe.model_validate(config["spec"]["recipe"])})
-        if spec.device == "cpu":
+        plain = config["spec"]
+        recipe, mode = Recipe.model_validate(plain["recipe"]), Mode(**plain["mode"])
+        spec = TrialSpec(**plain | {"recipe": recipe, "mode": mode})
+        if mode.device == "cpu":
             torch.set_num_threads(1)
         self.tasks: dict[str, Task] = getattr(self, "tasks", {})
         if spec.task not in self.tasks:

@@ -20,6 +20,7 @@ from archspace.searching.trial import TrialSpec
 from archspace.seeds import derive
 from archspace.space.budget import Conditions, parse_budget
 from archspace.space.space import Space, Values, values_of
+from archspace.training.fastest import mode_for
 
 MISFITS = 100
 """Proposals in a row that the task's images are too small for, before a search ends."""
@@ -124,7 +125,7 @@ class Searcher:
             seed=trial.seed,
             task=config.task.name,
             recipe=config.recipe,
-            device=config.device,
+            mode=mode_for(genome_from_data(json.loads(trial.genome)), config.modes, config.recipe, config.device),
             folder=str(folder.resolve()),
             zero=self.zero,
         )

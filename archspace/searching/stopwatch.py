@@ -28,10 +28,11 @@ from archspace.network import Network, build
 from archspace.searching.trial import reason_for
 from archspace.training.auxiliary import auxiliary_heads
 from archspace.training.checkpoint import Checkpoint, save_checkpoint
-from archspace.training.device import Mode, choose_mode
 from archspace.training.evaluation import EVAL_BATCH, evaluate
+from archspace.training.fastest import mode_for
 from archspace.training.feed import Feed, feed
 from archspace.training.loop import Epoch, train
+from archspace.training.mode import Mode
 from archspace.training.recipe import Recipe
 
 STEPS = 2
@@ -126,9 +127,10 @@ def _resident() -> int | None:
         return None
 
 
-def _timed(genome: dict[str, Any], task: Task, recipe: Recipe, mode: Mode) -> dict[str, Any]:
+def _timed(data: dict[str, Any], task: Task, recipe: Recipe, modes: dict[str, Mode], device: str) -> dict[str, Any]:
     try:
-        return asdict(time_training(genome_from_data(genome), task, recipe, mode))
+        genome = genome_from_data(data)
+        return asdict(time_training(genome, task, recipe, mode_for(genome, modes, recipe, device)))
     except Exception as error:  # one network that cannot be trained is no reason to end
         return {"failed": reason_for(error)}
 
@@ -146,10 +148,10 @@ def main() -> None:
     if job["device"] == "cuda":
         torch.cuda.set_device(job["gpu"])
     task, recipe = load_task(job["task"]), Recipe.model_validate(job["recipe"])
-    mode = choose_mode(recipe, job["device"])
+    modes = {kind: Mode(**mode) for kind, mode in job["modes"].items()}
     answer({"resident": _resident(), "at": time.time()})
     for line in sys.stdin:
-        answer(_timed(json.loads(line), task, recipe, mode))
+        answer(_timed(json.loads(line), task, recipe, modes, job["device"]))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+import resource
 import time
 import traceback
 from collections.abc import Iterator
@@ -13,16 +15,19 @@ from typing import Any
 import torch
 
 from archspace.blueprint import draw
+from archspace.closed_form import cost
 from archspace.data.tasks import Task
 from archspace.genomefile import genome_from_data
 from archspace.network import build
 from archspace.records.metrics import append_metrics, keep_metrics, read_metrics
 from archspace.seeds import derive
 from archspace.training.auxiliary import auxiliary_heads
-from archspace.training.checkpoint import load_checkpoint, save_checkpoint
-from archspace.training.device import choose_mode
+from archspace.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from archspace.training.loop import Diverged, train
+from archspace.training.mode import Mode
 from archspace.training.recipe import Recipe
+from archspace.training.trust import assert_costs
+from archspace.units import si
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class TrialSpec:
     seed: int
     task: str
     recipe: Recipe
-    device: str
+    mode: Mode
     folder: str
     zero: float
 
@@ -58,9 +63,21 @@ def reason_for(error: BaseException) -> str:
     text = str(error).strip().splitlines()[0] if str(error).strip() else ""
     if isinstance(error, Diverged):
         return f"diverged: {text}"
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error):
-        return f"out of memory: {text}"
+    if out_of_memory(error):
+        return f"out of memory, a step took up to {si(peak_memory(), 'B')}: {text}"
     return f"{type(error).__name__}: {text}"
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on a GPU or for a process."""
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
+
+
+def peak_memory() -> int:
+    """The most bytes that tensors took on the GPU of this process so far, or this process on the CPU."""
+    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        return int(torch.cuda.max_memory_allocated())
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _epochs(spec: TrialSpec, task: Task, folder: Path) -> Iterator[dict[str, Any]]:
@@ -72,13 +89,34 @@ def _epochs(spec: TrialSpec, task: Task, folder: Path) -> Iterator[dict[str, Any
         yield recorded[checkpoint.epoch - 1]  # a worker finished after its driver, or died before it could tell
         return
     keep_metrics(folder, checkpoint.epoch if checkpoint else 0)
+    parts = int(recorded[checkpoint.epoch - 1].get("parts", 1)) if checkpoint else 1
+    try:
+        yield from _trained(spec, task, folder, checkpoint, parts)
+    except Exception as error:
+        if not out_of_memory(error) or parts > 1:
+            raise
+        again = True
+    else:
+        again = False
+    if again:  # out of the handler, which would keep what the failed step allocated
+        gc.collect()
+        torch.cuda.empty_cache()
+        yield from _trained(spec, task, folder, load_checkpoint(folder), 2 * parts)
+
+
+def _trained(
+    spec: TrialSpec, task: Task, folder: Path, checkpoint: Checkpoint | None, parts: int
+) -> Iterator[dict[str, Any]]:
+    """The epochs after a checkpoint, batches passed in `parts`."""
     blueprint = draw(genome_from_data(spec.genome), task.input, task.classes)
-    generator = torch.Generator().manual_seed(derive(spec.seed, "weights"))
-    network = build(blueprint, generator)
-    mode = choose_mode(spec.recipe, spec.device)
+    network = build(blueprint, torch.Generator().manual_seed(derive(spec.seed, "weights")))
+    closed = cost(blueprint)
+    assert_costs(network, closed)
     heads = auxiliary_heads(blueprint, spec.seed)
-    for epoch, state in train(network, task, spec.recipe, mode, spec.seed, checkpoint, heads):
-        metrics = asdict(epoch) | {"at": time.time() - spec.zero}
+    images = closed.training_flops * len(task.train.labels)
+    for epoch, state in train(network, task, spec.recipe, spec.mode, spec.seed, checkpoint, heads, parts):
+        spent = {"training_flops": images * epoch.epoch} | ({"parts": parts} if parts > 1 else {})
+        metrics = asdict(epoch) | spent | {"at": time.time() - spec.zero}
         append_metrics(folder, metrics)
         save_checkpoint(state, folder)
         yield metrics

@@ -1,36 +1,12 @@
-"""Where and how a network's arithmetic is done."""
+"""Where a network's arithmetic is done, and how it usually is."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 
+from archspace.training.mode import Mode as Mode
 from archspace.training.recipe import Recipe
 from archspace.training.room import free_memory
-
-
-@dataclass(frozen=True)
-class Mode:
-    """A device, and how it computes.
-
-    `bf16`: autocast in bfloat16; `channels_last`: the order of images; `fused`: one kernel for the optimiser's step;
-    `tf32`: float32 products in TensorFloat-32 where the device has it; `compiled`: torch.compile, `graphs` with CUDA
-    graphs.
-    """
-
-    device: str
-    bf16: bool
-    channels_last: bool
-    fused: bool = False
-    tf32: bool = False
-    compiled: str = "off"
-
-    def __str__(self) -> str:
-        words = ["bf16 autocast" if self.bf16 else "fp32", "channels_last" if self.channels_last else "contiguous"]
-        words += ["fused step"] * self.fused + ["TF32"] * self.tf32
-        words += {"off": [], "on": ["compiled"], "graphs": ["compiled with CUDA graphs"]}[self.compiled]
-        return ", ".join([self.device, *words])
 
 
 def choose_device() -> str:

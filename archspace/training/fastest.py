@@ -1,0 +1,164 @@
+"""Which mode trains a kind of network fastest on a device: measured for seconds, remembered."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from torch.nn import functional as F
+
+from archspace.blueprint import draw
+from archspace.data.tasks import Split, Task
+from archspace.genome import Genome
+from archspace.measure.calibration import cache_folder
+from archspace.network import build
+from archspace.training.device import Mode, choose_mode, has_bf16, layout_of
+from archspace.training.feed import feed
+from archspace.training.forward import forward_of, products_of
+from archspace.training.optimizer import make_optimizer
+from archspace.training.recipe import Recipe
+
+IMAGES = 16
+"""A batch that is measured: enough to tell modes apart, few enough that a slow one does not take long."""
+SECONDS = 0.5
+"""How long each mode is measured; the first step, which warms up, is not counted."""
+HOPELESS = 3.0
+"""A mode whose first step takes so many times the best one's is measured no further."""
+GAIN = 1.1
+"""By what a mode must beat the usual one to be taken: less is noise."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A mode and the seconds of a step, the least of several."""
+
+    mode: Mode
+    seconds: float
+
+
+def kind_of(genome: Genome) -> str:
+    """What decides which mode is fastest: blocks, and whether they are grouped: `basic`, `bottleneck grouped`."""
+    kinds = {f"{stage.block}{' grouped' * (getattr(stage.genes, 'cardinality', 1) > 1)}" for stage in genome.stages}
+    return ", ".join(sorted(kinds))
+
+
+def candidates(recipe: Recipe, device: str) -> tuple[Mode, ...]:
+    """The modes that a recipe leaves open, the usual one first; bfloat16 only where the device has it."""
+    usual = choose_mode(recipe, device)
+    precisions = {usual.bf16} if recipe.precision != "auto" else {False, has_bf16(device)}
+    layouts = {usual.channels_last} if recipe.layout != "auto" else {False, True}
+    others = [
+        replace(usual, bf16=bf16, channels_last=last, fused=fused)
+        for bf16 in sorted(precisions)
+        for last in sorted(layouts)
+        for fused in (True, False)
+    ]
+    return (usual, *(mode for mode in others if mode != usual))
+
+
+def fastest(genome: Genome, task: Task, recipe: Recipe, device: str, tell: Callable[[str], None]) -> Mode:
+    """The fastest mode for a kind of network, of which `genome` is one: remembered, or measured and told.
+
+    What is remembered lies in the cache folder, one file for each device, kind, input, batch, thread count and version
+    of torch. Raises GenomeError where the task's images are too small.
+    """
+    open_modes = candidates(recipe, device)
+    if len(open_modes) == 1:
+        return open_modes[0]
+    file = _file(genome, task, recipe, device)
+    known = _remembered(file, open_modes)
+    if known is not None:
+        return known
+    measured = [Measured(open_modes[0], _step(genome, task, recipe, open_modes[0], float("inf")))]
+    for mode in open_modes[1:]:
+        measured.append(Measured(mode, _step(genome, task, recipe, mode, min(one.seconds for one in measured))))
+    best = min(measured, key=lambda one: one.seconds)
+    chosen = best if best.seconds * GAIN < measured[0].seconds else measured[0]
+    tell(f"{kind_of(genome)}: {chosen.mode} ({_told(measured)})")
+    _remember(file, genome, chosen, measured)
+    return chosen.mode
+
+
+def fastest_of_each(
+    genomes: Iterable[Genome], task: Task, recipe: Recipe, device: str, tell: Callable[[str], None]
+) -> dict[str, Mode]:
+    """The fastest mode of each kind among these genomes, measured on the first of the kind."""
+    firsts: dict[str, Genome] = {}
+    for genome in genomes:
+        firsts.setdefault(kind_of(genome), genome)
+    return {kind: fastest(genome, task, recipe, device, tell) for kind, genome in sorted(firsts.items())}
+
+
+def mode_for(genome: Genome, modes: Mapping[str, Mode], recipe: Recipe, device: str) -> Mode:
+    """The mode measured for a genome's kind, or the usual one where none was."""
+    return modes.get(kind_of(genome)) or choose_mode(recipe, device)
+
+
+def modes_text(modes: Mapping[str, Mode]) -> str:
+    """The modes of a search in a few words, each with its kinds where they differ."""
+    kinds: dict[str, list[str]] = {}
+    for kind, mode in modes.items():
+        kinds.setdefault(str(mode), []).append(kind)
+    if len(kinds) == 1:
+        return next(iter(kinds))
+    return "; ".join(f"{mode} ({', '.join(names)})" for mode, names in kinds.items())
+
+
+def _step(genome: Genome, task: Task, recipe: Recipe, mode: Mode, best: float) -> float:
+    """Seconds of forward and backward pass and step on one batch, the least of several."""
+    network = build(draw(genome, task.input, task.classes), torch.Generator().manual_seed(0)).train()
+    network.to(mode.device, memory_format=layout_of(mode))  # type: ignore[call-overload]
+    optimizer, forward = make_optimizer(network, recipe, mode), forward_of(network, mode)
+    few = feed(Split(task.train.images[:IMAGES], task.train.labels[:IMAGES]), task, mode)
+    images, labels = next(iter(few.in_order(IMAGES)))
+    times: list[float] = []
+    with torch.random.fork_rng(devices=[mode.device] if mode.device == "cuda" else []), products_of(mode):
+        until = time.perf_counter() + SECONDS
+        while len(times) < 3 or time.perf_counter() < until:
+            began = time.perf_counter()
+            optimizer.zero_grad(set_to_none=True)
+            F.cross_entropy(forward(network, few.normalised(images)), labels).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            if mode.device == "cuda":
+                torch.cuda.synchronize()
+            times.append(time.perf_counter() - began)
+            if times[0] > HOPELESS * best:
+                return times[0]
+    return min(times[1:])
+
+
+def _told(measured: list[Measured]) -> str:
+    ordered = sorted(measured, key=lambda one: one.seconds)
+    return ", ".join(f"{one.mode.words}: {1000 * one.seconds:.1f} ms" for one in ordered) + f" for {IMAGES} images"
+
+
+def _file(genome: Genome, task: Task, recipe: Recipe, device: str) -> Path:
+    name = torch.cuda.get_device_name() if device == "cuda" else torch.backends.cpu.get_cpu_capability()
+    key = (device, name, torch.__version__, torch.get_num_threads(), kind_of(genome), task.input, recipe.batch)
+    return cache_folder() / "modes" / f"{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}.json"
+
+
+def _remembered(file: Path, open_modes: tuple[Mode, ...]) -> Mode | None:
+    try:
+        mode = Mode(**json.loads(file.read_text(encoding="utf-8"))["mode"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return mode if mode in open_modes else None
+
+
+def _remember(file: Path, genome: Genome, chosen: Measured, measured: list[Measured]) -> None:
+    seconds = [{"mode": str(one.mode), "seconds": one.seconds} for one in measured]
+    part = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        part.parent.mkdir(parents=True, exist_ok=True)
+        data = {"kind": kind_of(genome), "mode": asdict(chosen.mode), "images": IMAGES, "measured": seconds}
+        part.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+        part.replace(file)
+    except OSError:  # a folder that cannot be written: it is measured again next time
+        return
