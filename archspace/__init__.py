@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from archspace.api import build, cost, costs, load_genome, load_space, open_run, plan_search, resume, sample, search
     from archspace.errors import BudgetError, GenomeError, RunFailed, UserError
     from archspace.genome import Genome, Stage
+    from archspace.solo import train
+    from archspace.trained import evaluate
 
 __version__ = "0.1.0"
 
@@ -27,6 +29,8 @@ _HOMES = {
     ),
     "archspace.errors": ("BudgetError", "GenomeError", "RunFailed", "UserError"),
     "archspace.genome": ("Genome", "Stage"),
+    "archspace.solo": ("train",),
+    "archspace.trained": ("evaluate",),
 }
 
 __all__ = [
@@ -39,6 +43,7 @@ __all__ = [
     "build",
     "cost",
     "costs",
+    "evaluate",
     "load_genome",
     "load_space",
     "open_run",
@@ -46,6 +51,7 @@ __all__ = [
     "resume",
     "sample",
     "search",
+    "train",
 ]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from archspace.closed_form import Cost, cost_of
 from archspace.genome import Genome, Shape
 from archspace.lookup import TARGET, Found, find_genome, run_folder
+from archspace.lookup import runs_folder as runs_folder
 from archspace.space.budget import BATCH, Budget, Conditions, Latency, parse_budget
 from archspace.space.file import load_space
 from archspace.space.sampler import Candidate
@@ -43,11 +43,6 @@ __all__ = [
 ]
 
 Progress = Callable[["Searcher"], None]
-
-
-def runs_folder(runs: str | Path | None = None) -> Path:
-    """Where runs are kept: as given, else `ARCHSPACE_RUNS`, else `./runs`."""
-    return Path(runs or os.environ.get("ARCHSPACE_RUNS") or "runs")
 
 
 def load_genome(reference: str, runs: str | Path | None = None) -> Genome:
@@ -143,7 +138,7 @@ def search(
         concurrency=concurrency,
         gpus_per_trial=gpus_per_trial,
     )
-    ended = start(request, progress or _silent, executor, address)
+    ended = start(request, progress or _silent, executor, address, told or (lambda _: None))
     return finish(ended.folder, ended.interrupted, told)
 
 

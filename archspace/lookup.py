@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,11 @@ class Found:
     name: str
     input: Shape
     classes: int
+
+
+def runs_folder(runs: str | Path | None = None) -> Path:
+    """Where runs are kept: as given, else `ARCHSPACE_RUNS`, else `./runs`."""
+    return Path(runs or os.environ.get("ARCHSPACE_RUNS") or "runs")
 
 
 def find_genome(reference: str, runs: Path) -> Found:

@@ -46,7 +46,7 @@ def _machine() -> dict[str, str]:
     import shutil
 
     from archspace.api import runs_folder
-    from archspace.data.tasks import TASKS
+    from archspace.data.tasks import known_tasks
     from archspace.searching.machine import describe, plan_share
     from archspace.space.file import shipped_spaces
     from archspace.training.device import choose_mode
@@ -63,5 +63,5 @@ def _machine() -> dict[str, str]:
         "training": str(choose_mode(Recipe(), share.device)),
         "runs folder": f"{runs} ({free / 1e9:.0f} GB free)",
         "spaces": ", ".join(shipped_spaces()),
-        "tasks": ", ".join(TASKS),
+        "tasks": ", ".join(known_tasks()),
     }

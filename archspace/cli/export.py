@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Hand a network over as source or weights.")
-@click.argument("run_or_genome", metavar="RUN|GENOME")
+@click.argument("run_or_genome", metavar="RUN|FOLDER|GENOME")
 @click.option(
     "--format", "form", type=click.Choice(["python", "safetensors"]), default="python", show_default=True,
     help="python: one source file, with its weights beside it where it was trained; safetensors: the weights alone.",
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="Where to write it [NAME.py in this folder].")
 @runs_option
 def export(run_or_genome: str, form: str, output: str | None, runs: str | None) -> None:
-    """Export a run's winner, a genome of a run (RUN:ID) with its weights, or an untrained GENOME.
+    """Export a run's winner, a genome of a run (RUN:ID) or what was trained in FOLDER, or a GENOME without weights.
 
     What is written is first proven equal to the network in a process that cannot import archspace.
     """
@@ -30,6 +30,7 @@ def export(run_or_genome: str, form: str, output: str | None, runs: str | None) 
     from archspace.errors import UserError
     from archspace.outcome import export_trial, read_outcome
     from archspace.records.view import read_run
+    from archspace.trained import export_trained
 
     folder = runs_folder(runs)
     run, colon, identifier = run_or_genome.partition(":")
@@ -46,6 +47,9 @@ def export(run_or_genome: str, form: str, output: str | None, runs: str | None) 
         if not identifier or chosen.empty:
             raise UserError(f"run {run!r} has no genome {identifier!r}; `archspace show {run}` lists its front")
         done = export_trial(record, chosen.iloc[-1], form, Path(output or f"{run}-{identifier}{ending}"))
+    elif (Path(run_or_genome) / "training.yaml").is_file():
+        name = Path(run_or_genome).resolve().name
+        done = export_trained(Path(run_or_genome), form, Path(output or f"{name}{ending}"))
     else:
         done = _untrained(run_or_genome, folder, form, output, ending)
     for path in done.paths:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archspace.cli.output import print_json
-from archspace.cli.search import request_options
+from archspace.cli.search import named, request_options
 
 if TYPE_CHECKING:
     from archspace.searching.forecast import Forecast, Spread
@@ -20,24 +20,23 @@ LABEL = 11
 
 @click.command(short_help="What a search will take before it starts.")
 @request_options
-def plan(space: str, budget: tuple[str, ...], settings: tuple[str, ...], as_json: bool, **request: Any) -> None:
+def plan(space: str, budget: tuple[str, ...], as_json: bool, **request: Any) -> None:
     """What a search with the same options will take before it starts: time, memory, share of a GPU.
 
     Trains a few networks within the budget for some seconds, as many side by side as the search will; nothing that is
     written stays.
     """
-    show_plan(space, budget, settings, as_json, **request)
+    show_plan(space, budget, as_json, **request)
 
 
-def show_plan(space: str, budget: tuple[str, ...], settings: tuple[str, ...], as_json: bool, **request: Any) -> None:
+def show_plan(space: str, budget: tuple[str, ...], as_json: bool, **request: Any) -> None:
     """Plan a search and print the plan."""
     from dataclasses import asdict
 
     from archspace import api
-    from archspace.training.recipe import Recipe, with_settings
 
-    recipe = with_settings(Recipe(), settings)
-    made = api.plan_search(space, budget, recipe=recipe, told=lambda words: click.echo(words, err=True), **request)
+    asked = named(**request)
+    made = api.plan_search(space, budget, told=lambda words: click.echo(words, err=True), **asked)
     if as_json:
         print_json(asdict(made))
     else:

@@ -8,6 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from archspace.cli.options import (
+    changed_recipe,
+    recipe_option,
+    settings_option,
+    task_option,
+    task_options_option,
+    whole_task,
+)
 from archspace.cli.output import json_option, print_json, runs_option
 from archspace.cli.space import BUDGET_HELP, calibration_option, space_option
 
@@ -49,7 +57,8 @@ def request_options(command: Command) -> Command:
 _REQUEST: tuple[Callable[[Command], Command], ...] = (
     space_option,
     click.option("--budget", multiple=True, required=True, metavar="BUDGET", help=BUDGET_HELP),
-    click.option("--task", default="digits", show_default=True, help="What networks are trained on."),
+    task_option,
+    task_options_option,
     click.option("--trials", type=click.IntRange(min=1), help="Genomes to try [8 for each worker]."),
     click.option("--time", "seconds", callback=seconds_of, metavar="TIME", help="Stop after 90s, 30m, 1h30m [6m]."),
     click.option("--seed", default=0, show_default=True, help="Seed of everything random."),
@@ -59,10 +68,18 @@ _REQUEST: tuple[Callable[[Command], Command], ...] = (
     ),
     click.option("--gpus-per-trial", type=click.FloatRange(min=0), help="GPU share of one trial [0.25]."),
     calibration_option,
-    click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the recipe: recipe.epochs=30."),
+    recipe_option,
+    settings_option,
     runs_option,
     json_option,
 )
+
+
+def named(
+    task: str, task_options: tuple[str, ...], recipe: str, settings: tuple[str, ...], **rest: Any
+) -> dict[str, Any]:
+    """A request as Python takes it: the task with its options, the recipe with its settings; raises UserError."""
+    return {"task": whole_task(task, task_options), "recipe": changed_recipe(recipe, settings)} | rest
 
 
 @click.command()
@@ -73,7 +90,6 @@ _REQUEST: tuple[Callable[[Command], Command], ...] = (
 def search(
     space: str,
     budget: tuple[str, ...],
-    settings: tuple[str, ...],
     address: str | None,
     dry_run: bool,
     as_json: bool,
@@ -87,23 +103,21 @@ def search(
     from archspace import api
     from archspace.cli.plan import show_plan
     from archspace.cli.progress import Display
-    from archspace.training.recipe import Recipe, with_settings
 
     if dry_run:
-        show_plan(space, budget, settings, as_json, **request)
+        show_plan(space, budget, as_json, **request)
         if address:
             click.echo("times and memory are those of this machine, not of the cluster", err=True)
         return
-    recipe = with_settings(Recipe(), settings)
+    asked = named(**request)
     with Display() as display:
         outcome = api.search(
             space,
             budget,
-            recipe=recipe,
             address=address,
             progress=display.update,
             told=display.tell,
-            **request,
+            **asked,
         )
     _finish(outcome, as_json)
 

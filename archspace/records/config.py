@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from pydantic import BaseModel, ConfigDict, Field
 
-from archspace.errors import UserError
 from archspace.genome import Shape
+from archspace.records.yamlfile import read_model, write_model
 from archspace.space.budget import Latency
 from archspace.training.mode import Mode
 from archspace.training.recipe import Recipe
@@ -69,32 +66,9 @@ class RunConfig(BaseModel):
 
 def write_config(config: RunConfig, path: Path) -> None:
     """Write `run.yaml`, for people as well as for a resume."""
-    text = io.StringIO()
-    yaml = YAML()
-    yaml.dump(config.model_dump(mode="json"), text)
-    part = path.with_name(path.name + ".part")
-    part.write_text(text.getvalue(), encoding="utf-8")
-    part.replace(path)
+    write_model(config, path)
 
 
 def read_config(path: Path) -> RunConfig:
     """The configuration in `run.yaml`; raises UserError if it is missing, broken or of a newer version."""
-    try:
-        data = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path.parent}: not a run: it has no {path.name}") from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from None
-    found = data.get("format") if isinstance(data, dict) else None
-    if not isinstance(found, int):
-        raise UserError(f"{path}: not a run's configuration: it names no format")
-    if found > FORMAT:
-        raise UserError(
-            f"{path}: written by a newer archspace (format {found}, this one reads {FORMAT}); upgrade archspace"
-        )
-    try:
-        return RunConfig.model_validate(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"{path}: {place}: {first['msg']}; the file was changed by hand or is damaged") from None
+    return read_model(RunConfig, path, FORMAT, "run")

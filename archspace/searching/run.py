@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 import torch
-from filelock import FileLock, Timeout
 
 from archspace.closed_form import cost_of, unfit
 from archspace.data.tasks import Task, load_task
@@ -22,6 +20,7 @@ from archspace.errors import BudgetError, UserError
 from archspace.genome import Genome, genome_data
 from archspace.records.config import RunConfig, TaskConfig
 from archspace.records.ledger import Ledger
+from archspace.records.lock import only_writer
 from archspace.searching.machine import describe, plan_share, versions
 from archspace.searching.searcher import Listener, Searcher
 from archspace.seeds import derive
@@ -110,7 +109,7 @@ def start(
         modes=modes,
     )
     ledger = Ledger.create(folder, config)
-    with _only_writer(folder):
+    with only_writer(folder, "run"):
         return _carry_on(ledger, request.space, config.seconds, listener, executor, address)
 
 
@@ -129,7 +128,7 @@ def resume(
     _check_data(ledger.config.task)
     space = read_space(Document(str(folder / "run.yaml"), ledger.config.space, {}))
     space = dataclasses.replace(space, name=ledger.config.space_name)
-    with _only_writer(folder):
+    with only_writer(folder, "run"):
         if more_trials:
             ledger.extend(max(ledger.goal, len(ledger.trials())) + more_trials)
         return _carry_on(ledger, space, seconds or ledger.config.seconds, listener, executor, address)
@@ -157,16 +156,6 @@ def _execute(searcher: Searcher, executor: Executor, address: str | None) -> Non
         from archspace.searching.runner import run_on_ray
 
         run_on_ray(searcher, config.concurrency, config.gpus_per_trial, address)
-
-
-@contextlib.contextmanager
-def _only_writer(folder: Path) -> Iterator[None]:
-    """Refuse a second process that would write the same run; the lock goes with a process that is killed."""
-    try:
-        with FileLock(folder / ".lock", timeout=0):
-            yield
-    except Timeout:
-        raise UserError(f"{folder}: another process is working on this run; wait for it or stop it first") from None
 
 
 def check_request(request: Request) -> None:

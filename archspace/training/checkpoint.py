@@ -62,6 +62,12 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
     return next(filter(None, (_loaded(folder, folder / name) for name in (WEIGHTS, BEFORE))), None)
 
 
+def is_damaged(folder: Path, loaded: Checkpoint | None) -> bool:
+    """Whether `loaded` is not the newest checkpoint of the folder, since that cannot be read whole."""
+    newest = folder / WEIGHTS
+    return newest.exists() and (loaded is None or loaded.epoch != _epoch_of(newest))
+
+
 def _loaded(folder: Path, file: Path) -> Checkpoint | None:
     epoch = _epoch_of(file)
     if epoch is None:
