@@ -1,0 +1,90 @@
+"""Modes: which are tried, which is taken, what is remembered."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import tiny
+
+from archspace.data.tasks import Task, load_task
+from archspace.measure.calibration import cache_folder
+from archspace.training import fastest as module
+from archspace.training.device import choose_mode, has_bf16
+from archspace.training.fastest import candidates, fastest, fastest_of_each, kind_of, mode_for, modes_text
+from archspace.training.mode import Mode
+from archspace.training.recipe import Recipe
+
+GENOME = tiny.genomes(1)[0]
+
+
+@pytest.fixture(scope="module")
+def digits() -> Task:
+    return load_task("digits")
+
+
+@pytest.fixture(autouse=True)
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARCHSPACE_CACHE", str(tmp_path))
+    monkeypatch.setattr(module, "SECONDS", 0.01)
+
+
+def test_the_usual_mode_comes_first_and_what_a_recipe_says_is_kept() -> None:
+    open_modes = candidates(Recipe(), "cpu")
+    assert open_modes[0] == choose_mode(Recipe(), "cpu")
+    assert len(set(open_modes)) == len(open_modes) == (8 if has_bf16("cpu") else 4)
+    fixed = candidates(Recipe(precision="fp32", layout="channels_last"), "cpu")
+    assert {(mode.bf16, mode.channels_last) for mode in fixed} == {(False, True)}
+
+
+def test_the_fastest_is_measured_once_then_remembered(digits: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    mode = fastest(GENOME, digits, Recipe(), "cpu", told.append)
+    assert mode in candidates(Recipe(), "cpu")
+    assert len(told) == 1
+    assert told[0].startswith(f"{kind_of(GENOME)}: cpu, ")
+    (file,) = (cache_folder() / "modes").iterdir()
+    seconds = {one["mode"]: one["seconds"] for one in json.loads(file.read_text())["measured"]}
+    usual = seconds[str(choose_mode(Recipe(), "cpu"))]
+    assert seconds[str(mode)] == min(seconds.values()) or min(seconds.values()) * module.GAIN >= usual
+    monkeypatch.delattr(module, "_step")
+    assert fastest(GENOME, digits, Recipe(), "cpu", told.append) == mode
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{}", "nonsense", '{"mode": {"device": "cpu"}}', '{"mode": {"device": "tpu", "bf16": 1}}']
+)
+def test_a_file_that_makes_no_sense_is_measured_anew(digits: Task, content: str) -> None:
+    fastest(GENOME, digits, Recipe(), "cpu", lambda _: None)
+    (file,) = (cache_folder() / "modes").iterdir()
+    file.write_text(content)
+    told: list[str] = []
+    fastest(GENOME, digits, Recipe(), "cpu", told.append)
+    assert len(told) == 1
+
+
+def test_a_mode_is_taken_only_where_it_gains_more_than_noise(digits: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual, other, *_ = candidates(Recipe(), "cpu")
+    for seconds, chosen in ((0.95, usual), (0.5, other)):
+        monkeypatch.setattr(module, "_step", lambda *a, s=seconds: s if a[3] == other else 1.0)
+        recipe = Recipe(batch=2 + int(100 * seconds))  # remembered by batch
+        assert fastest(GENOME, digits, recipe, "cpu", lambda _: None) == chosen
+
+
+def test_kinds_are_told_apart_by_blocks_and_groups(digits: Task) -> None:
+    plain = replace(GENOME, stages=tuple(replace(s, genes=replace(s.genes, cardinality=1)) for s in GENOME.stages))  # type: ignore[type-var]
+    grouped = replace(GENOME, stages=tuple(replace(s, genes=replace(s.genes, cardinality=2)) for s in GENOME.stages))  # type: ignore[type-var]
+    assert (kind_of(plain), kind_of(grouped)) == ("bottleneck", "bottleneck grouped")
+    modes = fastest_of_each([plain, grouped, plain], digits, Recipe(), "cpu", lambda _: None)
+    assert list(modes) == ["bottleneck", "bottleneck grouped"]
+    assert mode_for(grouped, modes, Recipe(), "cpu") == modes["bottleneck grouped"]
+    assert mode_for(grouped, {}, Recipe(), "cpu") == choose_mode(Recipe(), "cpu")
+
+
+def test_modes_are_told_with_their_kinds_where_they_differ() -> None:
+    one, other = Mode("cpu", False, False), Mode("cpu", False, True)
+    assert modes_text({"basic": one, "dense": one}) == "cpu, fp32, contiguous"
+    assert (
+        modes_text({"basic": one, "dense": other}) == "cpu, fp32, contiguous (basic); cpu, fp32, channels_last (dense)"
+    )
