@@ -26,7 +26,9 @@ from archspace.searching.machine import cores, describe, versions
 from archspace.searching.trial import TrialSpec, epochs_of
 from archspace.trained import Tell, Trained, computing, read_trained, refuse_changed
 from archspace.training.checkpoint import is_damaged, load_checkpoint
-from archspace.training.device import choose_device, choose_mode
+from archspace.training.device import choose_device
+from archspace.training.fastest import fastest
+from archspace.training.mode import Mode
 from archspace.training.recipe import Recipe, with_settings
 from archspace.training.recipefile import DEFAULT, load_recipe
 from archspace.units import UNITS, percent, shape_text, si
@@ -71,7 +73,10 @@ def train(
     costs = _fitting(found, data, known)
     place = Path(folder) if folder is not None else _usual_folder(found, data, named, seed)
     there = _read(place)
-    device = device or (there.device if there else choose_device())
+    device, threads = (
+        device or (there.device if there else choose_device()),
+        threads or (there.threads if there else cores()),
+    )
     asked = TrainingConfig(
         **_about(found, data),
         recipe_name=named,
@@ -79,14 +84,20 @@ def train(
         recipe=known,
         seed=seed,
         device=device,
-        threads=threads or (there.threads if there else cores()),
-        mode=choose_mode(known, device),
+        threads=threads,
+        mode=there.mode if there else _mode(found.genome, data, known, device, threads, tell),
     )
     if there is not None:
         _refuse_other(place, there, asked)
         refuse_changed(place, there, data)
         _check(there.device, None)
     return _train(place, asked, there, data, costs, tell, show)
+
+
+def _mode(genome: Genome, task: Task, recipe: Recipe, device: str, threads: int, tell: Tell) -> Mode:
+    """The mode that this kind of network trains fastest in, measured where that is not known yet."""
+    with computing(threads):
+        return fastest(genome, task, recipe, device, tell)
 
 
 def _about(found: Found, task: Task) -> dict[str, Any]:
