@@ -73,10 +73,8 @@ def train(
     costs = _fitting(found, data, known)
     place = Path(folder) if folder is not None else _usual_folder(found, data, named, seed)
     there = _read(place)
-    device, threads = (
-        device or (there.device if there else choose_device()),
-        threads or (there.threads if there else cores()),
-    )
+    device = device or (there.device if there else choose_device())
+    threads = threads or (there.threads if there else cores())
     asked = TrainingConfig(
         **_about(found, data),
         recipe_name=named,

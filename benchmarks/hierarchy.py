@@ -56,8 +56,8 @@ class Net:
 
 
 MID = Net(3, 1, 16)
-BY_DEPTH = (Net(1, 1, 16), Net(2, 1, 16), MID, Net(3, 2, 16), Net(3, 4, 16))
-BY_WIDTH = (Net(3, 1, 8), MID, Net(3, 1, 32), Net(3, 1, 64))
+BY_DEPTH = (Net(1, 1, 16), Net(2, 1, 16), MID, Net(3, 2, 16), Net(3, 3, 16))
+BY_WIDTH = (Net(3, 1, 8), MID, Net(3, 1, 32))
 BY_LEVELS = (Net(1, 1, 16), Net(2, 1, 16), MID)
 
 

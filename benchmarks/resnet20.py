@@ -1,7 +1,7 @@
 """ResNet-20 on CIFAR-10 with the recipe `fast`, three seeds: the test error after its epochs, and the curve to it.
 
-Run it as `ARCHSPACE_DATA=... python benchmarks/resnet20.py [SEED ...]`; each seed trains on one thread, so start as many
-as there are cores. It goes on from the checkpoints in `runs/resnet20` where it was stopped, and writes
+Run it as `ARCHSPACE_DATA=... python benchmarks/resnet20.py [SEED ...]`; each seed trains on one thread, so start one
+for each core. It goes on from the checkpoints in `runs/resnet20` where it was stopped, and writes
 benchmarks/results/resnet20.json after each seed, in which the seeds measured before stay.
 """
 

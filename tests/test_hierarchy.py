@@ -228,7 +228,7 @@ def test_every_square_may_be_a_production() -> None:
 
 
 RECIPE = Recipe(
-    epochs=6, rungs=(6,), batch=32, lr=0.2, warmup=0.5, label_smoothing=0.0, norm_batches=16, precision="fp32"
+    epochs=6, rungs=(6,), batch=32, lr=0.1, warmup=0.5, label_smoothing=0.0, norm_batches=16, precision="fp32"
 )
 
 

@@ -54,7 +54,7 @@ class Hierarchy(BaseModel):
     symbols: Annotated[int, Field(ge=2, le=64)] = 8
     productions: Annotated[int, Field(ge=1)] = 2
     patch: Annotated[int, Field(ge=1, le=32)] = 4
-    noise: Annotated[float, Field(ge=0, le=255)] = 75.0
+    noise: Annotated[float, Field(ge=0, le=255)] = 65.0
     brightness: Annotated[float, Field(ge=0, le=255)] = 20.0
     jitter: Annotated[int, Field(ge=0)] = 1
     train: Annotated[int, Field(ge=2)] = 8000
