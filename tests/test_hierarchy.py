@@ -249,7 +249,7 @@ def test_error_falls_with_depth_and_with_width() -> None:
     made = hierarchy("", {}, quiet)
     mid = error_of(made, 3, 1, 16, seeds=(1, 2))
     assert 0.05 <= mid <= 0.20
-    shallow, deep = error_of(made, 2, 1, 16), error_of(made, 3, 3, 16)
+    shallow, deep = error_of(made, 2, 1, 16), error_of(made, 3, 2, 16)
     assert shallow - 0.3 > mid > deep * 1.25
     narrow, wide = error_of(made, 3, 1, 8), error_of(made, 3, 1, 32)
     assert narrow - 0.2 > mid > wide * 1.25
