@@ -42,7 +42,7 @@ from archspace.training.recipefile import load_recipe
 
 NETWORKS = ("ResNet-20_A_c10", "ResNeXt-29_32x4d_c10", "DenseNet-BC-100-k12_c10")
 ROUNDS = 5
-SECONDS = 20.0
+SECONDS = 10.0
 """About how long each of the three is measured in a round."""
 WORKERS = 2
 OUT = Path(__file__).parent / "results" / "training.json"
@@ -184,7 +184,13 @@ def main() -> None:
         return worker(sys.argv[2], int(sys.argv[3]))
     networks = sys.argv[1:] or NETWORKS
     found = {name: one_network(name, *setting(name)) for name in networks}
-    result = {"machine": describe(), "versions": versions(), "workers of the plain loop": WORKERS, "networks": found}
+    result = {
+        "machine": describe(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "versions": versions(),
+        "workers of the plain loop": WORKERS,
+        "networks": found,
+    }
     if choose_device() == "cpu" and cores() > 1:
         settings = {
             f"{cores()} processes of one thread": (cores(), 1),

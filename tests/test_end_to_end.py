@@ -124,6 +124,7 @@ def test_a_search_leaves_its_front_a_report_and_a_winner_that_stands_alone(here:
 
 
 @sessions
+@pytest.mark.slow
 def test_a_killed_search_goes_on_where_it_was_and_past_a_trial_that_fails(here: Path) -> None:
     epochs = 6
 

@@ -46,6 +46,7 @@ def epochs(folder: Path, share: float) -> list[dict[str, object]]:
 @pytest.mark.skipif(
     not Path("/proc/self/statm").exists(), reason="needs Linux, where a process's memory can be limited"
 )
+@pytest.mark.slow
 def test_a_batch_that_is_too_large_goes_in_halves_once(tmp_path: Path) -> None:
     for name in ("half", "little"):
         (tmp_path / name).mkdir()
