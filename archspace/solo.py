@@ -24,13 +24,14 @@ from archspace.records.metrics import read_metrics
 from archspace.records.training import FILE, TrainingConfig, differences, read_training, write_training
 from archspace.searching.machine import cores, describe, versions
 from archspace.searching.trial import TrialSpec, epochs_of
-from archspace.trained import Tell, Trained, computing, read_trained, refuse_changed
+from archspace.trained import Tell, Trained, read_trained, refuse_changed
 from archspace.training.checkpoint import is_damaged, load_checkpoint
 from archspace.training.device import choose_device
 from archspace.training.fastest import fastest
 from archspace.training.mode import Mode
 from archspace.training.recipe import Recipe, with_settings
 from archspace.training.recipefile import DEFAULT, load_recipe
+from archspace.training.threads import computing
 from archspace.units import UNITS, percent, shape_text, si
 
 TRAINING = "training"

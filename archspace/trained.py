@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -25,6 +24,7 @@ from archspace.training.device import choose_device, choose_mode
 from archspace.training.evaluation import evaluate as evaluate_network
 from archspace.training.feed import feed
 from archspace.training.forward import Forward, products_of
+from archspace.training.threads import computing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -166,17 +166,6 @@ def refuse_changed(folder: Path, config: TrainingConfig, task: Task) -> None:
             f"{folder}: the data of task {task.name} have changed since this training began; put the old files back, "
             "or train anew in another folder"
         )
-
-
-@contextlib.contextmanager
-def computing(threads: int) -> Iterator[None]:
-    """Let torch compute on so many threads while the context lasts."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _network(blueprint: Blueprint, checkpoint: Checkpoint) -> Network:

@@ -25,7 +25,8 @@ from archspace.blueprint import draw
 from archspace.genome import Genome, Stage, Stem
 from archspace.network import Network, build
 from archspace.searching.machine import describe, versions
-from archspace.training.device import Mode, choose_device
+from archspace.training.device import choose_device
+from archspace.training.mode import Mode
 from archspace.training.optimizer import make_optimizer
 from archspace.training.recipe import Recipe
 

@@ -26,7 +26,8 @@ from archspace.genome import Genome, Stage, Stem, Survival
 from archspace.network import Network, build
 from archspace.parts.survival import BatchSurvival
 from archspace.searching.machine import describe, versions
-from archspace.training.device import Mode, choose_device
+from archspace.training.device import choose_device
+from archspace.training.mode import Mode
 from archspace.training.optimizer import make_optimizer
 from archspace.training.recipe import Recipe
 

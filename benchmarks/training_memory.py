@@ -24,7 +24,8 @@ from archspace.memory import training_memory
 from archspace.network import build
 from archspace.parts.survival import BatchSurvival, SampleSurvival
 from archspace.searching.machine import describe, versions
-from archspace.training.device import Mode, choose_device
+from archspace.training.device import choose_device
+from archspace.training.mode import Mode
 from archspace.training.optimizer import make_optimizer
 from archspace.training.recipe import Recipe
 from archspace.zoo import entry

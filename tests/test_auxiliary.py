@@ -27,10 +27,10 @@ from archspace.parts.survival import BatchSurvival
 from archspace.searching.trial import TrialSpec, epochs_of
 from archspace.training.auxiliary import AuxiliaryHeads, auxiliary_heads
 from archspace.training.checkpoint import WEIGHTS, Checkpoint, load_checkpoint, save_checkpoint
-from archspace.training.device import Mode
 from archspace.training.evaluation import evaluate
 from archspace.training.feed import feed
 from archspace.training.loop import Epoch, train
+from archspace.training.mode import Mode
 from archspace.training.recipe import Recipe
 
 CPU = Mode("cpu", bf16=False, channels_last=False)

@@ -10,8 +10,8 @@ from made import made_task
 from torch import Tensor
 
 from archspace.data.tasks import Split, Task
-from archspace.training.device import Mode
 from archspace.training.feed import AHEAD, SHARE, Feed, feed
+from archspace.training.mode import Mode
 
 CPU = Mode("cpu", bf16=False, channels_last=False)
 COUNT, SHAPE = 50, (3, 6, 5)

@@ -21,8 +21,8 @@ from archspace.measure.count import counted_params, differences, hooked_acts, ho
 from archspace.network import Network, build
 from archspace.parts.ordering import Residual
 from archspace.parts.survival import BatchSurvival, SampleSurvival
-from archspace.training.device import Mode
 from archspace.training.loop import train
+from archspace.training.mode import Mode
 from archspace.training.recipe import Recipe
 
 shapes = st.tuples(st.integers(1, 4), st.integers(5, 20), st.integers(5, 20))

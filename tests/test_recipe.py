@@ -10,7 +10,8 @@ import pytest
 
 from archspace.document import read_text
 from archspace.errors import UserError
-from archspace.training.device import Mode, choose_mode
+from archspace.training.device import choose_mode
+from archspace.training.mode import Mode
 from archspace.training.optimizer import learning_rate
 from archspace.training.recipe import Recipe, default_rungs, with_settings
 from archspace.training.recipefile import load_recipe, read_recipe, shipped_recipes

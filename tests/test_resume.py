@@ -7,7 +7,7 @@ import pytest
 from trainings import CPU, RECIPE, few, same, trained
 
 from archspace.training.checkpoint import BEFORE, WEIGHTS, load_checkpoint, save_checkpoint
-from archspace.training.device import Mode
+from archspace.training.mode import Mode
 from archspace.training.recipe import Recipe
 
 MODES = {

@@ -12,8 +12,8 @@ from archspace.data.tasks import Split, Task, load_task
 from archspace.genome import Genome, Survival
 from archspace.network import Network, build
 from archspace.training.checkpoint import Checkpoint
-from archspace.training.device import Mode
 from archspace.training.loop import Epoch, train
+from archspace.training.mode import Mode
 from archspace.training.recipe import Recipe
 
 CPU = Mode("cpu", bf16=False, channels_last=False)

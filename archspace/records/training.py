@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from archspace.errors import UserError
 from archspace.records.config import TaskConfig
 from archspace.records.yamlfile import read_model, write_model
-from archspace.training.device import Mode
+from archspace.training.mode import Mode
 from archspace.training.recipe import Recipe
 
 FILE = "training.yaml"

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import torch
-
 from archspace.data.tasks import Task
 from archspace.searching.searcher import Searcher
 from archspace.searching.trial import epochs_of
+from archspace.training.threads import computing
 
 
 def run_in_process(searcher: Searcher, task: Task) -> None:
     """Run trials until the searcher has no more; Ctrl-C leaves the current one unfinished and raises."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as in a worker: the networks are too small to share among threads
-    try:
+    with computing(1):  # as in a worker: the networks are too small to share among threads
         _run(searcher, task)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _run(searcher: Searcher, task: Task) -> None:

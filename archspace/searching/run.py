@@ -11,8 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-import torch
-
 from archspace.closed_form import cost_of, unfit
 from archspace.data.tasks import Task, load_task
 from archspace.document import Document
@@ -31,6 +29,7 @@ from archspace.space.space import Space
 from archspace.training.fastest import fastest_of_each
 from archspace.training.mode import Mode
 from archspace.training.recipe import Recipe
+from archspace.training.threads import computing
 from archspace.units import UNITS, si
 
 TRIALS_PER_WORKER = 8
@@ -198,12 +197,8 @@ def modes_of(
     genomes: Iterable[Genome], task: Task, recipe: Recipe, device: str, tell: Callable[[str], None]
 ) -> dict[str, Mode]:
     """How each kind of network is trained, measured as in a worker, where one thread computes."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1 if device == "cpu" else threads)
-    try:
+    with computing(1):
         return fastest_of_each(genomes, task, recipe, device, tell)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _check_data(task: TaskConfig) -> None:

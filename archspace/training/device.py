@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from archspace.training.mode import Mode as Mode
+from archspace.training.mode import Mode
 from archspace.training.recipe import Recipe
 from archspace.training.room import free_memory
 

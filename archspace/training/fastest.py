@@ -18,9 +18,10 @@ from archspace.data.tasks import Split, Task
 from archspace.genome import Genome
 from archspace.measure.calibration import cache_folder
 from archspace.network import build
-from archspace.training.device import Mode, choose_mode, has_bf16, layout_of
+from archspace.training.device import choose_mode, has_bf16, layout_of
 from archspace.training.feed import feed
 from archspace.training.forward import forward_of, products_of
+from archspace.training.mode import Mode
 from archspace.training.optimizer import make_optimizer
 from archspace.training.recipe import Recipe
 
@@ -56,16 +57,20 @@ def candidates(recipe: Recipe, device: str) -> tuple[Mode, ...]:
     """
     usual = choose_mode(recipe, device)
     precisions = {usual.bf16} if recipe.precision != "auto" else {False, has_bf16(device)}
-    layouts = {usual.channels_last} if recipe.layout != "auto" else {False, True}
-    careful = device == "cpu" and recipe.layout == "auto"
     others = [
         replace(usual, bf16=bf16, channels_last=last, fused=fused)
         for bf16 in sorted(precisions)
-        for last in sorted(layouts)
+        for last in _layouts(recipe, usual, bf16)
         for fused in (True, False)
-        if not careful or last == bf16
     ]
     return (usual, *(mode for mode in others if mode != usual))
+
+
+def _layouts(recipe: Recipe, usual: Mode, bf16: bool) -> tuple[bool, ...]:
+    """Whether images lie in channels_last order: what may be tried in a precision."""
+    if recipe.layout != "auto":
+        return (usual.channels_last,)
+    return (bf16,) if usual.device == "cpu" else (False, True)
 
 
 def fastest(genome: Genome, task: Task, recipe: Recipe, device: str, tell: Callable[[str], None]) -> Mode:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from archspace.data.tasks import Split, Task
-from archspace.training.device import Mode, free_bytes
+from archspace.training.device import free_bytes
+from archspace.training.mode import Mode
 
 SHARE = 0.5
 """Of the memory that is free, what a split may take to be kept on the device."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from archspace.training.device import Mode
+from archspace.training.mode import Mode
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,11 @@ from archspace.training.augment import Chance, Mixed, chance, cropped, cut_out, 
 from archspace.training.auxiliary import AuxiliaryHeads
 from archspace.training.average import Average
 from archspace.training.checkpoint import Checkpoint
-from archspace.training.device import Mode, layout_of
+from archspace.training.device import layout_of
 from archspace.training.evaluation import evaluate
 from archspace.training.feed import Feed, feed
 from archspace.training.forward import Forward, forward_of, products_of
+from archspace.training.mode import Mode
 from archspace.training.norms import estimate_norms
 from archspace.training.optimizer import learning_rate, make_optimizer, set_rate
 from archspace.training.recipe import Recipe

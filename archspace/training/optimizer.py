@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 
-from archspace.training.device import Mode
+from archspace.training.mode import Mode
 from archspace.training.recipe import Recipe
 
 FALL = 0.1
