@@ -127,7 +127,7 @@ def export_trial(record: RunRecord, trial: pd.Series, form: str, path: Path) -> 
         cross_entropy=float(trial["cross_entropy"]),
         seed=int(trial["seed"]),
         versions=config.versions,
-        notes=(f"Trained for {checkpoint.epoch} epochs.",),
+        notes=(f"Trained for {checkpoint.epoch} epochs.", *config.task.scaling),
     )
     return FORMATS[form](blueprint, checkpoint.weights, facts, path)
 

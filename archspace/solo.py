@@ -25,6 +25,7 @@ from archspace.records.training import FILE, TrainingConfig, differences, read_t
 from archspace.searching.machine import cores, describe, versions
 from archspace.searching.trial import TrialSpec, epochs_of
 from archspace.trained import Tell, Trained, read_trained, refuse_changed
+from archspace.training.augment import check_crop
 from archspace.training.checkpoint import is_damaged, load_checkpoint
 from archspace.training.device import choose_device
 from archspace.training.fastest import fastest
@@ -106,7 +107,7 @@ def _about(found: Found, task: Task) -> dict[str, Any]:
         "id": found.genome.id,
         "genome": genome_data(found.genome),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "task": TaskConfig(name=task.name, input=task.input, classes=task.classes, fingerprint=task.fingerprint),
+        "task": TaskConfig.of(task),
         "images": {name: len(getattr(task, name).labels) for name in ("train", "val", "test")},
         "splits": task.splits,
         "versions": versions(),
@@ -228,8 +229,7 @@ def _fitting(found: Found, task: Task, recipe: Recipe) -> Cost:
         costs = cost(draw(found.genome, task.input, task.classes))
     except GenomeError as error:
         raise UserError(f"{found.name} {where}: {error}") from None
-    if recipe.crop >= min(task.input[1:]):
-        raise UserError(f"{found.name} {where}: recipe.crop of {recipe.crop} pixels is as large as they are")
+    check_crop(recipe, task.input)
     return costs
 
 

@@ -140,7 +140,7 @@ def export_trained(folder: Path, form: str, path: Path) -> Exported:
         cross_entropy=trained.cross_entropy,
         seed=config.seed,
         versions=config.versions,
-        notes=(f"Trained for {trained.epochs} epochs.",),
+        notes=(f"Trained for {trained.epochs} epochs.", *config.task.scaling),
     )
     return FORMATS[form](blueprint, trained.network, facts, path)
 

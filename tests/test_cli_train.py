@@ -239,7 +239,7 @@ def test_a_folder_has_one_writer(whole: Trained) -> None:
         ((*COMMAND, "--task", "folder:it's", "--task-option", "size=8"), "No closing quotation"),
         ((*COMMAND, "--task-option", "size=8"), "task digits takes no options"),
         ((*COMMAND, "--recipe", "fst"), "recipe 'fst' (did you mean 'fast'?)"),
-        ((*COMMAND, "--set", "recipe.crop=32"), "recipe.crop of 32 pixels is as large as they are"),
+        ((*COMMAND, "--set", "recipe.crop=32"), "recipe.crop of 32 pixels is as large as the images"),
         ((*COMMAND, "--set", "recipe.lr=none"), "--set recipe.lr"),
         ((*COMMAND, "--device", "tpu"), "'tpu' is not one of 'cpu', 'cuda'"),
         ((*COMMAND, "--threads", "0"), "'--threads'"),

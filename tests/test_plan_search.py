@@ -311,6 +311,7 @@ def test_the_command_and_a_dry_run_say_the_same_and_leave_nothing(call: Caller, 
         ("--budget", "1MFLOPs", "--enqueue", "resnet50"),
         ("--budget", "1MFLOPs", "--set", "recipe.epoch=3"),
         ("--budget", "1MFLOPs", "--time", "soon"),
+        ("--budget", "1MFLOPs", "--set", "recipe.crop=32"),
     ],
 )
 def test_mistakes_are_those_of_a_search(call: Caller, tmp_path: Path, wrong: tuple[object, ...]) -> None:

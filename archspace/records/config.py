@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from archspace.data.tasks import Task
 from archspace.genome import Shape
 from archspace.records.yamlfile import read_model, write_model
 from archspace.space.budget import Latency
@@ -18,7 +19,10 @@ FORMAT = 1
 
 
 class TaskConfig(BaseModel):
-    """The task as trained: its name, input (channels, height, width), classes, and what its data were known by."""
+    """The task as trained: its name, input (channels, height, width), classes, and what its data were known by.
+
+    `mean` and `std` of each channel normalise its images, in units of a pixel's 0 to 255.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -26,6 +30,30 @@ class TaskConfig(BaseModel):
     input: Shape
     classes: int
     fingerprint: str = ""
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, task: Task) -> TaskConfig:
+        """What a record keeps of a task."""
+        return cls(
+            name=task.name,
+            input=task.input,
+            classes=task.classes,
+            fingerprint=task.fingerprint,
+            mean=task.mean,
+            std=task.std,
+        )
+
+    @property
+    def scaling(self) -> tuple[str, ...]:
+        """How a network wants its images, in words; nothing where an older record does not say."""
+        if not self.mean:
+            return ()
+        mean, std = (", ".join(f"{number:.6g}" for number in numbers) for numbers in (self.mean, self.std))
+        return (
+            f"Images: pixels of 0 to 255, minus the mean of each channel ({mean}), divided by its deviation ({std}).",
+        )
 
 
 class RunConfig(BaseModel):

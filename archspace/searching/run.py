@@ -26,6 +26,7 @@ from archspace.space.budget import Budget
 from archspace.space.file import read_space
 from archspace.space.sampler import sample
 from archspace.space.space import Space
+from archspace.training.augment import check_crop
 from archspace.training.fastest import fastest_of_each
 from archspace.training.mode import Mode
 from archspace.training.recipe import Recipe
@@ -93,7 +94,7 @@ def start(
         cap=limit.high,
         target_input=request.space.input,
         target_classes=request.space.classes,
-        task=TaskConfig(name=task.name, input=task.input, classes=task.classes, fingerprint=task.fingerprint),
+        task=TaskConfig.of(task),
         recipe=request.recipe,
         trials=request.trials or TRIALS_PER_WORKER * share.concurrency,
         seconds=request.seconds or SECONDS,
@@ -179,8 +180,9 @@ def check_request(request: Request) -> None:
 def check_trainable(request: Request, task: Task) -> list[Genome]:
     """Genomes handed in, and some drawn, that the task's images are large enough for.
 
-    Raises UserError where there is none, or where one handed in is not among them.
+    Raises UserError where there is none, or where one handed in is not among them, or where the recipe does not fit.
     """
+    check_crop(request.recipe, task.input)
     where = f"cannot be trained on {task.name} at {'x'.join(str(side) for side in task.input)}"
     drawn = sample(request.space, request.budget, LOOKED_AT, derive(request.seed, "trainable"))
     reasons = [unfit(found.genome, task.input, task.classes) for found in drawn]

@@ -9,7 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from archspace.errors import UserError
+from archspace.genome import Shape
 from archspace.training.recipe import Recipe
+from archspace.units import shape_text
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,12 @@ class Chance:
 def chance(seed: int, device: str) -> Chance:
     """Both generators of one epoch."""
     return Chance(torch.Generator(device).manual_seed(seed), np.random.default_rng(seed))
+
+
+def check_crop(recipe: Recipe, input: Shape) -> None:
+    """Raise UserError where images of (channels, height, width) are too small to be mirrored at their edges."""
+    if recipe.crop >= min(input[1:]):
+        raise UserError(f"recipe.crop of {recipe.crop} pixels is as large as the images of {shape_text(input)}")
 
 
 def cropped(images: Tensor, recipe: Recipe, rng: Chance) -> Tensor:
