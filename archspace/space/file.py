@@ -9,12 +9,14 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from archspace.document import Document, Mistakes, read_file
-from archspace.errors import BudgetError, GenomeError, UserError, did_you_mean
+from archspace.errors import BudgetError, GenomeError, UserError
+from archspace.shipped import find_file, shipped_names
 from archspace.space.budget import Budget, parse_budget
 from archspace.space.reach import check_buildable
 from archspace.space.sections import Sections, read_sections
 from archspace.space.space import FAMILY, Gene, Slot, Space
 
+FOLDER = "search_spaces"
 _Side = Annotated[int, Field(ge=1)]
 
 
@@ -42,21 +44,12 @@ class _Families(_SpaceFile):
 
 def load_space(name: str | File) -> Space:
     """The space in a file, or the shipped one of this name, with or without `.yaml`; raises UserError."""
-    path = File(name)
-    if path.is_file():
-        return read_space(read_file(path))
-    for folder in _shipped_folders():
-        file = folder / (path.name if path.suffix else f"{path.name}.yaml")
-        if path.name == str(name) and file.is_file():
-            return read_space(read_file(file))
-    shipped = ", ".join(shipped_spaces())
-    called = repr(str(name)) + did_you_mean(path.name, shipped_spaces())
-    raise UserError(f"space {called}: no such file, and no shipped space of that name; shipped are {shipped}")
+    return read_space(read_file(find_file("space", name, FOLDER)))
 
 
 def shipped_spaces() -> tuple[str, ...]:
     """Names of the spaces that come with archspace."""
-    return tuple(sorted({path.stem for folder in _shipped_folders() for path in folder.glob("*.yaml")}))
+    return shipped_names(FOLDER)
 
 
 def read_space(document: Document) -> Space:
@@ -177,9 +170,3 @@ def _limits(texts: Any, mistakes: Mistakes) -> Budget:
         except BudgetError as error:
             mistakes.add(("limits", index), str(error))
     return parse_budget(good) if good else Budget()
-
-
-def _shipped_folders() -> list[File]:
-    """Beside the package in a checkout, inside it in a wheel."""
-    package = File(__file__).parent.parent
-    return [package / "search_spaces", package.parent / "search_spaces"]

@@ -7,9 +7,10 @@ from pathlib import Path
 from pydantic import Field
 
 from archspace.document import Document, Mistakes, read_file
-from archspace.errors import UserError, did_you_mean
+from archspace.shipped import find_file, shipped_names
 from archspace.training.recipe import Recipe, rungs_for
 
+FOLDER = "recipes"
 DEFAULT = "default"
 """The name of the recipe that stands in no file."""
 
@@ -25,23 +26,12 @@ def load_recipe(name: str | Path) -> Recipe:
     """The recipe in a file, or the shipped one of this name, with or without `.yaml`; raises UserError."""
     if str(name) == DEFAULT:
         return Recipe()
-    path = Path(name)
-    if path.is_file():
-        return read_recipe(read_file(path))
-    for folder in _shipped_folders():
-        file = folder / (path.name if path.suffix else f"{path.name}.yaml")
-        if path.name == str(name) and file.is_file():
-            return read_recipe(read_file(file))
-    known = (DEFAULT, *shipped_recipes())
-    called = repr(str(name)) + did_you_mean(path.stem, known)
-    raise UserError(
-        f"recipe {called}: no such file, and no shipped recipe of that name; shipped are {', '.join(known)}"
-    )
+    return read_recipe(read_file(find_file("recipe", name, FOLDER, besides=(DEFAULT,))))
 
 
 def shipped_recipes() -> tuple[str, ...]:
     """Names of the recipes that come with archspace, but for the default."""
-    return tuple(sorted({path.stem for folder in _shipped_folders() for path in folder.glob("*.yaml")}))
+    return shipped_names(FOLDER)
 
 
 def read_recipe(document: Document) -> Recipe:
@@ -55,8 +45,3 @@ def read_recipe(document: Document) -> Recipe:
     mistakes.raise_if_any()
     assert read is not None
     return Recipe.model_validate(read.model_dump())
-
-
-def _shipped_folders() -> list[Path]:
-    package = Path(__file__).parent.parent
-    return [package / "recipes", package.parent / "recipes"]
