@@ -97,6 +97,7 @@ def test_every_trial_with_weights_can_be_exported(outcome: Outcome, tmp_path: Pa
     text = (tmp_path / "net.py").read_text(encoding="utf-8")
     assert re.search(rf"Trial {last['number']} of run t", text)
     assert f"Trained for {last['epochs']} epoch" in text
+    assert "Images: pixels of 0 to 255, minus the mean of each channel (" in text
 
 
 def test_a_trial_without_weights_is_told(tmp_path: Path) -> None:
