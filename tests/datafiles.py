@@ -80,7 +80,7 @@ def mnist_files(number: int = 40) -> dict[str, bytes]:
 
 def zipped(files: Mapping[str, bytes]) -> dict[str, bytes]:
     """Files as .gz."""
-    return {f"{name}.gz": gzip.compress(data) for name, data in files.items()}
+    return {f"{name}.gz": gzip.compress(data, mtime=0) for name, data in files.items()}
 
 
 def png(image: NDArray[np.uint8]) -> bytes:
