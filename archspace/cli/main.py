@@ -17,12 +17,30 @@ from archspace.cli.profile import profile
 from archspace.cli.runs import report, runs, show
 from archspace.cli.search import resume, search
 from archspace.cli.space import sample, space
+from archspace.cli.study import study
 from archspace.cli.train import evaluate, train
 from archspace.cli.zoo import zoo
 from archspace.errors import RunFailed, UserError
 
 COMMANDS = (
-    *(search, resume, plan, runs, show, train, evaluate, cost, profile, sample, space, zoo, report, export, doctor),
+    *(
+        search,
+        resume,
+        plan,
+        runs,
+        show,
+        train,
+        evaluate,
+        cost,
+        profile,
+        sample,
+        space,
+        zoo,
+        study,
+        report,
+        export,
+        doctor,
+    ),
 )
 
 
