@@ -61,7 +61,8 @@ def test_the_precision_and_the_layout_may_be_chosen() -> None:
     assert choose_mode(Recipe(precision="fp32"), "cpu") == Mode("cpu", False, False, fused=True)
     assert choose_mode(Recipe(precision="bf16", layout="contiguous"), "cpu") == Mode("cpu", True, False, fused=True)
     assert choose_mode(Recipe(precision="fp32", layout="channels_last"), "cpu") == Mode("cpu", False, True, fused=True)
-    assert choose_mode(Recipe(compile="graphs"), "cpu").compiled == "graphs"
+    for device, compiled in (("cuda", "graphs"), ("cpu", "off")):
+        assert choose_mode(Recipe(precision="fp32", compile="graphs"), device).compiled == compiled
     assert str(Mode("cpu", bf16=False, channels_last=False)) == "cpu, fp32, contiguous"
     assert str(Mode("cuda", True, True, True, True, "on")) == (
         "cuda, bf16 autocast, channels_last, fused step, TF32, compiled"
