@@ -16,7 +16,8 @@ R20=ResNet-20_A_c10 RNX=ResNeXt-29_32x4d_c10 DENSE=DenseNet-BC-100-k12_c10
 RESULT="$OUT/training_gpu.json" SEEDS="$OUT/resnet20_gpu.json"
 QUICK="" SIZE="" FIRST="off graphs"
 if [ "${1:-}" = --quick ]; then
-    QUICK=--quick SIZE="--rounds 1 --seconds 0.05 --workers 1" FIRST="off" RNX=$R20 DENSE=$R20
+    QUICK=--quick SIZE="--rounds 2 --seconds 0.05 --workers 1 --batch 8" FIRST="off" RNX=$R20 DENSE=$R20
+    export OMP_NUM_THREADS=1
 fi
 
 part() { # NAME SECONDS COMMAND...: run it, say how it ended

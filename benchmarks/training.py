@@ -48,6 +48,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("networks", nargs="*", default=list(NETWORKS))
     parser.add_argument("--recipe", default="fast")
     parser.add_argument("--compiled", nargs="*", default=["off"], help="off, on, graphs: each in every round")
+    parser.add_argument("--batch", type=int, help="instead of the recipe's")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0 if gpu else 10.0, help="about, for each in a round")
     parser.add_argument("--workers", type=int, default=min(8, cores()), help="of the plain loop; 0 leaves it out")
@@ -59,16 +60,17 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def setting(name: str, recipe: str, compiled: str = "off") -> tuple[Task, Recipe, Mode]:
+def setting(name: str, recipe: str, compiled: str = "off", batch: int | None = None) -> tuple[Task, Recipe, Mode]:
     """The task, the recipe, and the mode that this device trains the network fastest in."""
     task, known = load_task("cifar10"), load_recipe(recipe).model_copy(update={"compile": compiled})
+    known = known.model_copy(update={"batch": batch or known.batch})
     genome = archspace.load_genome(name)
     return task, known, fastest(genome, task, known, choose_device(), partial(print, flush=True))
 
 
 def one_network(name: str, asked: argparse.Namespace) -> dict[str, Any]:
     """Rounds of all works in turn, and ratios within each round."""
-    settings = {compiled: setting(name, asked.recipe, compiled) for compiled in asked.compiled}
+    settings = {compiled: setting(name, asked.recipe, compiled, asked.batch) for compiled in asked.compiled}
     task, recipe, mode = settings[asked.compiled[0]]
     batches = len(task.train.labels) // recipe.batch
     if not asked.whole:
