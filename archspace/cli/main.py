@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import Any
 
@@ -104,6 +105,7 @@ def _drop_stdout() -> None:
 
 
 def _say(code: int, *messages: str) -> int:
+    """Messages that begin with a file's line and column stay as they are: editors go there."""
     for message in messages:
-        click.echo(message if ":" in message.split(" ")[0] else f"archspace: {message}", err=True)
+        click.echo(message if re.match(r".+?:\d+:\d+: ", message) else f"archspace: {message}", err=True)
     return code
