@@ -76,4 +76,4 @@ def listener_of(bar: Bar) -> Any:
 
 def show(study: Path, scale: float | None, as_json: bool, output: Path | None) -> None:
     """Print what a study found."""
-    raise NotImplementedError
+    click.echo(f"{study} {scale} {as_json} {output}")

@@ -112,7 +112,7 @@ def _pool(study: Study, task: Task, low: int, high: int, part: int) -> list[Geno
 def shape_of(genome: Genome) -> float:
     """Blocks over the mean output width, in the logarithm."""
     blocks = sum(stage.depth for stage in genome.stages)
-    widths = [int(stage.width or getattr(stage.genes, "growth_rate", 1)) for stage in genome.stages]
+    widths: list[Any] = [stage.width or getattr(stage.genes, "growth_rate", 1) for stage in genome.stages]
     return math.log(blocks) - float(np.mean(np.log(widths)))
 
 
