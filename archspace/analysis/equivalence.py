@@ -130,4 +130,4 @@ def _common(table: Floats) -> float:
     rest = table - of_images - table.mean(axis=1, keepdims=True) + table.mean()
     residual = float((rest**2).sum()) / ((anchors - 1) * (images - 1))
     common = float(of_images.var(ddof=1)) - residual / anchors
-    return max(0.0, common) / int(images)
+    return float(max(0.0, common) / images)

@@ -122,16 +122,19 @@ def needed(sd: float, margin: float, level: float, power: float, images: float =
 def difference_power(known: Precision, anchors: int, effect: float, level: float) -> float:
     """Power of the sign-flip test at a true `effect`: that of the t test at the level which so many anchors can reach.
 
-    The test's p-values are multiples of 2 / 2^anchors, so few anchors test at less than `level`.
+    The test's p-values are multiples of 2 / 2^anchors, so few anchors test at less than `level`; where only the two
+    smallest are below it, all anchors must agree, or all but the one of the smallest effect: then power is exact.
     """
     from statsmodels.stats.power import TTestPower
 
     single = smallest_p(anchors, 1)
-    reached = math.floor(level / single + 1e-9) * single
-    if not reached or not known.se:
-        return 1.0 if reached and effect else 0.0
+    steps = math.floor(level / single + 1e-9)
+    if not steps or not known.se:
+        return 1.0 if steps and effect else 0.0
     size = abs(effect) / (known.se * math.sqrt(anchors))
-    return _sure(float(TTestPower().power(size, anchors, reached, df=known.df)))
+    if anchors <= EXACT_UP_TO and steps <= 2:
+        return _agreeing(anchors, size, steps) + _agreeing(anchors, -size, steps)
+    return _sure(float(TTestPower().power(size, anchors, steps * single, df=known.df)))
 
 
 def equivalence_power(known: Precision, margin: float, effect: float, level: float) -> float:
@@ -160,6 +163,19 @@ def smallest_effect(known: Precision, anchors: int, level: float, power: float =
     while lacking(top) < 0:
         top *= 2
     return float(brentq(lacking, 0.0, top, rtol=1e-4))
+
+
+def _agreeing(anchors: int, size: float, steps: int) -> float:
+    """Probability that all normal effects of mean `size` sd are above 0, or (two steps) all but the smallest one."""
+    from scipy import integrate, special
+
+    def but_one(distance: float) -> float:
+        density = math.exp(-((distance + size) ** 2) / 2) / math.sqrt(2 * math.pi)
+        return float(anchors * density * special.ndtr(size - distance) ** (anchors - 1))
+
+    all_of_them = float(special.ndtr(size)) ** anchors
+    # Ten standard deviations on there is no mass left; a finite end keeps the quadrature where there is some.
+    return all_of_them + (float(integrate.quad(but_one, 0.0, abs(size) + 10.0)[0]) if steps == 2 else 0.0)
 
 
 def _sure(power: float) -> float:
