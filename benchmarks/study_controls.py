@@ -23,7 +23,7 @@ import numpy as np
 from scipy import stats
 
 from archspace.analysis.bootstrap import interval_of, resample
-from archspace.analysis.contrasts import Contrast, Paired, grid_of, pair
+from archspace.analysis.contrasts import Contrast, Paired, pair
 from archspace.analysis.equivalence import Wrong, precision, t_interval
 from archspace.analysis.findings import Rules
 from archspace.analysis.power import anchors_needed, components_of, difference_power, equivalence_power
@@ -33,9 +33,10 @@ from archspace.searching.machine import describe, versions
 from archspace.seeds import derive
 
 SEED, ANCHORS, SEEDS = 0, (6, 12, 18, 36), 3
-STUDIES, IMAGE_STUDIES, IMAGES = 1_000, 200, 2_000
-DRAWS = 1_000
-"""Of each bootstrap."""
+STUDIES, IMAGE_STUDIES, MODELLED, IMAGES = 1_000, 150, 200, 2_000
+"""Studies of a cell; those with test images, and those that the mixed model is fitted to, take longest."""
+DRAWS, FEW_DRAWS = 1_000, 250
+"""Of each bootstrap; the fewer with images, and in null studies, whose verdicts do not need them."""
 MARGIN, NO_MARGIN = 0.3, 1e-6
 """Percentage points per doubling; with the second nothing is equivalent, so that all differences found are counted."""
 NULL = Truth({"u": 0.0, "v": 0.0, "w": 0.0}, {"small": 0.06, "middle": 0.05, "large": 0.045})
@@ -68,16 +69,16 @@ def nulls(anchors: int, kind: str) -> dict[str, Any]:
     """Share of null studies with any verdict of a difference, and of those where the mixed model alone found one."""
     truth = replace(NULL, failures=0.02) if kind == "2 % of trainings fail" else NULL
     images = IMAGES if kind == "test images" else 0
-    with_model = anchors == 12 and kind == "exact errors"
+    modelled_studies = MODELLED if anchors == 12 and kind == "exact errors" else 0
     count = IMAGE_STUDIES if images else STUDIES
     wrong, modelled = 0, 0
-    for study, _ in studies(truth, anchors, count, "null", kind, images=images):
-        rules = Rules(MARGIN, draws=250 if images else DRAWS, mixed=with_model)
+    for number, (study, _) in enumerate(studies(truth, anchors, count, "null", kind, images=images)):
+        rules = Rules(MARGIN, draws=FEW_DRAWS, mixed=number < modelled_studies)
         findings = analyse(study.results, PAIRS, rules, study.wrong).findings
         wrong += any(found.verdict in ("superior", "inferior") for found in findings)
         modelled += any(found.mixed is not None and found.mixed.p < rules.alpha / len(PAIRS) for found in findings)
     row: dict[str, Any] = {"anchors": anchors, "kind": kind, "any_difference": rate(wrong, count)}
-    return row | ({"any_by_mixed_model": rate(modelled, count)} if with_model else {})
+    return row | ({"any_by_mixed_model": rate(modelled, modelled_studies)} if modelled_studies else {})
 
 
 def coverage(anchors: int, spread: str, images: int = 0) -> dict[str, Any]:
@@ -88,7 +89,7 @@ def coverage(anchors: int, spread: str, images: int = 0) -> dict[str, Any]:
     widths: dict[str, list[float]] = defaultdict(list)
     count = IMAGE_STUDIES if images else STUDIES
     for study, rng in studies(truth, anchors, count, "coverage", spread, images=images):
-        paired = pair(grid_of(study.results), PAIRS[0])
+        paired = pair(study.grid, PAIRS[0])
         for name, (low, high) in intervals(paired, study.wrong, rng).items():
             hits[name] += low <= 0.3 <= high
             widths[name].append(high - low)
@@ -103,7 +104,7 @@ def intervals(paired: Paired, wrong: Wrong | None, rng: np.random.Generator) -> 
     found = {"Student's over anchors": t_interval(precision(paired))}
     if wrong is not None:
         found["Student's over anchors and images"] = t_interval(precision(paired, wrong))
-    drawn = resample(paired, 250 if wrong is not None else DRAWS, rng, wrong)
+    drawn = resample(paired, FEW_DRAWS if wrong is not None else DRAWS, rng, wrong)
     found["hierarchical bootstrap, percentiles"] = tails(drawn.mean)
     found["hierarchical bootstrap, inflated"] = interval_of(drawn.mean, centre, anchors, drawn.groups)
     picked = effects[rng.integers(anchors, size=(DRAWS, anchors))]
@@ -129,7 +130,7 @@ def power(anchors: int, effect: float) -> dict[str, Any]:
     count = STUDIES // 2
     rules = Rules(NO_MARGIN)
     found = sum(
-        judge(grid_of(study.results), PAIRS[:1], rules)[0].verdict != "inconclusive"
+        judge(study.grid, PAIRS[:1], rules)[0].verdict != "inconclusive"
         for study, _ in studies(truth, anchors, count, "power", str(effect))
     )
     predicted = difference_power(_known(truth, anchors), anchors, effect, rules.alpha)
@@ -140,7 +141,7 @@ def equivalence(anchors: int, effect: float) -> dict[str, Any]:
     """One contrast: verdicts of equivalence where the true effect is 0, or as large as the margin."""
     truth = replace(NULL, effects={"u": effect, "v": 0.0})
     found = sum(
-        judge(grid_of(study.results), PAIRS[:1], Rules(MARGIN))[0].verdict == "equivalent"
+        judge(study.grid, PAIRS[:1], Rules(MARGIN))[0].verdict == "equivalent"
         for study, _ in studies(truth, anchors, STUDIES, "equivalence", str(effect))
     )
     predicted = equivalence_power(_known(truth, anchors), MARGIN, effect, 0.05)
@@ -152,13 +153,13 @@ def pilots(cautious: bool) -> dict[str, Any]:
     truth = replace(NULL, effects={"u": -MARGIN, "v": 0.0})
     found, sizes = 0, []
     for number, (pilot, rng) in enumerate(studies(truth, PILOT, STUDIES // 2, "pilot")):
-        known = components_of(pair(grid_of(pilot.results), PAIRS[0]))
+        known = components_of(pair(pilot.grid, PAIRS[0]))
         wanted = anchors_needed(known, MARGIN)
         size = wanted.cautious_difference if cautious else wanted.difference
         assert size is not None, number
         sizes.append(size)
         study = synthesise(truth, size, SEEDS, rng)
-        found += judge(grid_of(study.results), PAIRS[:1], Rules(NO_MARGIN))[0].verdict == "superior"
+        found += judge(study.grid, PAIRS[:1], Rules(NO_MARGIN))[0].verdict == "superior"
     return {"cautious": cautious, "median_anchors": float(np.median(sizes)), "measured": rate(found, len(sizes))}
 
 

@@ -45,7 +45,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Tests:
+class PValues:
     """p-values of a contrast: sign flips against no effect, two one-sided tests against the margin; each with Holm."""
 
     difference: float
@@ -72,7 +72,7 @@ class Finding:
     verdict: Verdict
     effect: Estimate
     known: Precision
-    tests: Tests
+    p: PValues
     bootstrap: Estimate
     middle: Estimate
     better: Estimate

@@ -128,9 +128,10 @@ def difference_power(known: Precision, anchors: int, effect: float, level: float
     from statsmodels.stats.power import TTestPower
 
     single = smallest_p(anchors, 1)
-    steps = math.floor(level / single + 1e-9)
-    if not steps or not known.se:
-        return 1.0 if steps and effect else 0.0
+    # A p-value of exactly `level` is not below it.
+    steps = math.ceil(level / single - 1e-9) - 1
+    if steps < 1 or not known.se:
+        return 1.0 if steps >= 1 and effect else 0.0
     size = abs(effect) / (known.se * math.sqrt(anchors))
     if anchors <= EXACT_UP_TO and steps <= 2:
         return _agreeing(anchors, size, steps) + _agreeing(anchors, -size, steps)
@@ -155,7 +156,7 @@ def smallest_effect(known: Precision, anchors: int, level: float, power: float =
     def lacking(effect: float) -> float:
         return difference_power(known, anchors, effect, level) - power
 
-    if level < smallest_p(anchors, 1):
+    if level <= smallest_p(anchors, 1):
         return None
     if not known.se:
         return 0.0

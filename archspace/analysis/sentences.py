@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from archspace.analysis.contrasts import Contrast, Paired
-from archspace.analysis.findings import Estimate, Rules, Tests, Verdict
+from archspace.analysis.findings import Estimate, PValues, Rules, Verdict
 from archspace.analysis.permutation import smallest_p
 
 SMALLEST_SHOWN = 0.001
@@ -20,7 +20,7 @@ class Told:
     contrasts: int
     verdict: Verdict
     effect: Estimate
-    tests: Tests
+    p: PValues
     smallest_seen: float | None
     more_anchors: int | None
 
@@ -41,7 +41,7 @@ def headline(told: Told) -> str:
         return f"{action} {change} the error by {_size(value)}."
     if told.verdict == "equivalent":
         small = f"{action} made no difference that matters: less than {_size(told.rules.margin)} of error either way"
-        if significant(told.tests, told.effect, told.rules.alpha):
+        if significant(told.p, told.effect, told.rules.alpha):
             return f"{small}, though it {change} the error by a measurable {_size(value)}."
         return small + "."
     anchors = len(paired.anchors)
@@ -50,7 +50,7 @@ def headline(told: Told) -> str:
 
 def statement(told: Told) -> str:
     """The sentence for statisticians: estimate, interval, tests, sizes, margin, what could have been seen, failures."""
-    paired, rules, tests = told.paired, told.rules, told.tests
+    paired, rules, p = told.paired, told.rules, told.p
     arms = paired.contrast.a, paired.contrast.b
     seeds = len(paired.seeds)
     holm = f"after Holm over {told.contrasts} contrast{'s' if told.contrasts != 1 else ''}"
@@ -64,16 +64,16 @@ def statement(told: Told) -> str:
     return (
         f"{arms[0]} minus {arms[1]}: {told.effect.value:+.2f} {unit_of(paired)} ({100 * rules.confidence:g} % interval "
         f"{told.effect.low:+.2f} to {told.effect.high:+.2f}; {len(paired.anchors)} anchors, {seeds} "
-        f"seed{'s' if seeds != 1 else ''} each); sign-flip test {_p(tests.difference)}, {holm} "
-        f"{_p(tests.difference_holm)}; equivalence within ±{rules.margin:g} {_p(tests.equivalence)}, {holm} "
-        f"{_p(tests.equivalence_holm)}; {seen}; failed trainings, counted with the error of guessing: {failed}: "
+        f"seed{'s' if seeds != 1 else ''} each); sign-flip test {_p(p.difference)}, {holm} "
+        f"{_p(p.difference_holm)}; equivalence within ±{rules.margin:g} {_p(p.equivalence)}, {holm} "
+        f"{_p(p.equivalence_holm)}; {seen}; failed trainings, counted with the error of guessing: {failed}: "
         f"{told.verdict}{_more(told)}."
     )
 
 
-def significant(tests: Tests, effect: Estimate, alpha: float) -> bool:
+def significant(p: PValues, effect: Estimate, alpha: float) -> bool:
     """Is there a difference: does Holm's p stay below `alpha`, and the interval off zero?"""
-    return tests.difference_holm < alpha and not effect.low <= 0.0 <= effect.high
+    return p.difference_holm < alpha and not effect.low <= 0.0 <= effect.high
 
 
 def notes_of(paired: Paired, rules: Rules, contrasts: int, with_images: bool) -> tuple[str, ...]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from archspace.analysis.contrasts import Grid
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -37,10 +39,15 @@ class Truth:
 
 @dataclass(frozen=True)
 class Study:
-    """A synthetic study: `results` as `contrasts.grid_of` reads them, and which images were wrong, if asked for."""
+    """A synthetic study: its `grid`, and which images were wrong, if asked for."""
 
-    results: pd.DataFrame
+    grid: Grid
     wrong: dict[tuple[str, str, int], npt.NDArray[np.bool_]] | None
+
+    @property
+    def results(self) -> pd.DataFrame:
+        """The table that `contrasts.grid_of` reads this grid from."""
+        return _table(self.grid)
 
 
 def synthesise(truth: Truth, anchors: int, seeds: int, rng: np.random.Generator, images: int = 0) -> Study:
@@ -48,8 +55,8 @@ def synthesise(truth: Truth, anchors: int, seeds: int, rng: np.random.Generator,
 
     Over all images there could be, a training's error is exactly what the components make it.
     """
-    arms, strata = list(truth.effects), list(truth.base)
-    of_anchor = [strata[index % len(strata)] for index in range(anchors)]
+    arms, strata = sorted(truth.effects), list(truth.base)
+    of_anchor = tuple(strata[index % len(strata)] for index in range(anchors))
     shape = (anchors, len(arms), seeds)
     doublings = truth.doublings * rng.uniform(0.95, 1.05, size=shape[:2])
     own = np.array([truth.effects[arm] for arm in arms]) + truth.effect_sd * rng.standard_normal(shape[:2])
@@ -63,7 +70,9 @@ def synthesise(truth: Truth, anchors: int, seeds: int, rng: np.random.Generator,
     doublings = np.broadcast_to(doublings.mean(axis=1, keepdims=True), shape[:2])
     wrong = _wrong(truth, error, images, rng) if images else None
     observed = error if wrong is None else wrong.mean(axis=-1)
-    return Study(_table(arms, of_anchor, observed, failed, doublings), None if wrong is None else _named(arms, wrong))
+    names = tuple(f"anchor {index:03d}" for index in range(anchors)), of_anchor, tuple(arms), tuple(range(seeds))
+    grid = Grid(*names, observed, failed, doublings)
+    return Study(grid, None if wrong is None else _named(grid, wrong))
 
 
 def _wrong(
@@ -79,35 +88,25 @@ def _wrong(
     return found
 
 
-def _table(
-    arms: list[str],
-    strata: list[str],
-    error: npt.NDArray[np.float64],
-    failed: npt.NDArray[np.bool_],
-    doublings: npt.NDArray[np.float64],
-) -> pd.DataFrame:
+def _table(grid: Grid) -> pd.DataFrame:
     import pandas as pd
 
-    anchor, arm, seed = (places.ravel() for places in np.indices(error.shape))
+    anchor, arm, seed = (places.ravel() for places in np.indices(grid.error.shape))
     return pd.DataFrame(
         {
-            "anchor": np.array([_anchor(index) for index in range(len(strata))])[anchor],
-            "stratum": np.array(strata)[anchor],
-            "arm": np.array(arms)[arm],
-            "seed": seed,
-            "error": error.ravel(),
-            "failed": failed.ravel(),
-            "doublings": doublings[anchor, arm],
+            "anchor": np.array(grid.anchors)[anchor],
+            "stratum": np.array(grid.strata)[anchor],
+            "arm": np.array(grid.arms)[arm],
+            "seed": np.array(grid.seeds)[seed],
+            "error": grid.error.ravel(),
+            "failed": grid.failed.ravel(),
+            "doublings": grid.doublings[anchor, arm],
         }
     )
 
 
-def _named(arms: list[str], wrong: npt.NDArray[np.bool_]) -> dict[tuple[str, str, int], npt.NDArray[np.bool_]]:
+def _named(grid: Grid, wrong: npt.NDArray[np.bool_]) -> dict[tuple[str, str, int], npt.NDArray[np.bool_]]:
     return {
-        (_anchor(index), arms[place], seed): wrong[index, place, seed]
+        (grid.anchors[index], grid.arms[place], grid.seeds[seed]): wrong[index, place, seed]
         for index, place, seed in np.ndindex(*wrong.shape[:3])
     }
-
-
-def _anchor(index: int) -> str:
-    return f"anchor {index:03d}"

@@ -12,7 +12,7 @@ import numpy as np
 from archspace.analysis.bootstrap import interquartile_mean, interval_of, probability_better, resample
 from archspace.analysis.contrasts import Contrast, Grid, Paired, grid_of, pair
 from archspace.analysis.equivalence import Precision, Wrong, holm, precision, t_interval, tost
-from archspace.analysis.findings import Analysis, Estimate, Finding, Rules, Tests, Verdict
+from archspace.analysis.findings import Analysis, Estimate, Finding, PValues, Rules, Verdict
 from archspace.analysis.mixed import mixed_model
 from archspace.analysis.permutation import sign_flip_p
 from archspace.analysis.power import MOST, needed, smallest_effect
@@ -31,7 +31,7 @@ class Judged:
     paired: Paired
     known: Precision
     effect: Estimate
-    tests: Tests
+    p: PValues
     verdict: Verdict
 
 
@@ -55,15 +55,15 @@ def judge(grid: Grid, contrasts: Sequence[Contrast], rules: Rules, wrong: Wrong 
     known = [precision(paired, wrong) for paired in pairs]
     flips = [_sign_flips(paired, rules) for paired in pairs]
     same = [tost(one, rules.margin).p for one in known]
-    tests = map(Tests, flips, holm(flips), same, holm(same))
-    return tuple(_judged(*parts, rules) for parts in zip(pairs, known, tests, strict=True))
+    p_values = map(PValues, flips, holm(flips), same, holm(same))
+    return tuple(_judged(*parts, rules) for parts in zip(pairs, known, p_values, strict=True))
 
 
-def verdict_of(tests: Tests, effect: Estimate, alpha: float) -> Verdict:
+def verdict_of(p: PValues, effect: Estimate, alpha: float) -> Verdict:
     """Equivalence first: a difference smaller than the margin makes none, however surely it is there."""
-    if tests.equivalence_holm < alpha:
+    if p.equivalence_holm < alpha:
         return "equivalent"
-    if significant(tests, effect, alpha):
+    if significant(p, effect, alpha):
         return "superior" if effect.value < 0 else "inferior"
     return "inconclusive"
 
@@ -73,17 +73,17 @@ def _sign_flips(paired: Paired, rules: Rules) -> float:
     return sign_flip_p(paired.effects, rng, rules.permutations)
 
 
-def _judged(paired: Paired, known: Precision, tests: Tests, rules: Rules) -> Judged:
+def _judged(paired: Paired, known: Precision, p: PValues, rules: Rules) -> Judged:
     effect = Estimate(known.estimate, *t_interval(known, rules.confidence))
-    return Judged(paired, known, effect, tests, verdict_of(tests, effect, rules.alpha))
+    return Judged(paired, known, effect, p, verdict_of(p, effect, rules.alpha))
 
 
 def _finding(one: Judged, contrasts: int, rules: Rules, wrong: Wrong | None) -> Finding:
-    paired, known, effect, tests, verdict = one.paired, one.known, one.effect, one.tests, one.verdict
+    paired, known, effect, p, verdict = one.paired, one.known, one.effect, one.p, one.verdict
     level = rules.alpha / contrasts
     seen = smallest_effect(known, len(paired.anchors), level, rules.power)
     more = _more_anchors(paired, known, level, rules) if verdict == "inconclusive" else None
-    told = Told(paired, rules, contrasts, verdict, effect, tests, seen, more)
+    told = Told(paired, rules, contrasts, verdict, effect, p, seen, more)
     bootstrap, middle, better = _resampled(paired, known, rules, wrong)
     return Finding(
         contrast=paired.contrast,
@@ -93,7 +93,7 @@ def _finding(one: Judged, contrasts: int, rules: Rules, wrong: Wrong | None) -> 
         verdict=verdict,
         effect=effect,
         known=known,
-        tests=tests,
+        p=p,
         bootstrap=bootstrap,
         middle=middle,
         better=better,
