@@ -15,7 +15,7 @@ from archspace.analysis.equivalence import Precision, Wrong, holm, precision, t_
 from archspace.analysis.findings import Analysis, Estimate, Finding, PValues, Rules, Verdict
 from archspace.analysis.mixed import mixed_model
 from archspace.analysis.permutation import sign_flip_p
-from archspace.analysis.power import MOST, needed, smallest_effect
+from archspace.analysis.power import needed, smallest_effect
 from archspace.analysis.sentences import Told, headline, notes_of, significant, statement, unit_of
 from archspace.errors import UserError
 from archspace.seeds import derive
@@ -132,16 +132,14 @@ def _resampled(
 def _more_anchors(paired: Paired, known: Precision, level: float, rules: Rules) -> int | None:
     """More anchors to tell an effect as large as the margin from none; if there are enough, to settle the effect seen.
 
-    An effect between the two takes more than either, down to the cheaper of its two verdicts.
+    An effect between none and the margin takes more than either: as many as the nearer of its two verdicts does.
     """
-    anchors, sd = len(paired.anchors), float(paired.effects.std(ddof=1))
+    anchors, sd, seen = len(paired.anchors), float(paired.effects.std(ddof=1)), abs(known.estimate)
     planned = needed(sd, rules.margin, level, rules.power, known.images)
-    if None not in planned and max(planned) <= anchors:  # type: ignore[type-var,operator]
-        distance = rules.margin - abs(known.estimate)
-        ways = [needed(sd, abs(known.estimate) or MOST, level, rules.power, known.images)[0]]
-        ways += [needed(sd, distance, level, rules.power, known.images)[1]] if distance > 0 else []
-        reachable = [count for count in ways if count is not None]
-        return max(1, min(reachable) - anchors) if reachable else None
-    if None in planned:
-        return None
-    return max(1, max(planned) - anchors)  # type: ignore[type-var,operator]
+    wanted = [math.inf if count is None else count for count in planned]
+    count = max(wanted)
+    if count <= anchors:
+        different = needed(sd, seen, level, rules.power, known.images)[0] if seen else None
+        same = needed(sd, rules.margin - seen, level, rules.power, known.images)[1] if seen < rules.margin else None
+        count = min((found for found in (different, same) if found is not None), default=math.inf)
+    return max(1, int(count) - anchors) if math.isfinite(count) else None
