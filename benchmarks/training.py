@@ -50,7 +50,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--compiled", nargs="*", default=["off"], help="off, on, graphs: each in every round")
     parser.add_argument("--batch", type=int, help="instead of the recipe's")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=3.0 if gpu else 10.0, help="about, for each in a round")
+    parser.add_argument("--seconds", type=float, default=2.0 if gpu else 10.0, help="about, for each in a round")
     parser.add_argument("--workers", type=int, default=min(8, cores()), help="of the plain loop; 0 leaves it out")
     parser.add_argument("--epochs", type=int, default=2, help="of archspace; those after the first count")
     parser.add_argument("--whole", action="store_true", help="all training images, whatever it takes")

@@ -94,9 +94,12 @@ def train(
     data, held_out = feed(task.train, task, mode), feed(task.val, task, mode)
     stepper = Stepper(network, heads, optimizer, average, recipe, forward_of(network, mode), parts)
     training = Training(stepper, data)
-    for epoch in range(start.epoch + 1 if start else 1, recipe.epochs + 1):
-        with products_of(mode):
-            yield _one_epoch(training, held_out, seed, epoch, task.classes)
+    try:
+        for epoch in range(start.epoch + 1 if start else 1, recipe.epochs + 1):
+            with products_of(mode):
+                yield _one_epoch(training, held_out, seed, epoch, task.classes)
+    finally:
+        stepper.replay = None  # it refers back to the stepper: a GPU's memory would wait for the garbage collector
 
 
 def _one_epoch(training: Training, held_out: Feed, seed: int, epoch: int, classes: int) -> tuple[Epoch, Checkpoint]:
