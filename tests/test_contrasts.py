@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from studies import CONTRAST, of_effects, results
 
 from archspace.analysis.contrasts import Contrast, grid_of, pair
 from archspace.errors import UserError
+from studies import CONTRAST, of_effects, results
 
 ERRORS = {"a": [[8.0, 10.0], [6.0, 6.0]], "b": [[10.0, 12.0], [5.0, 6.0]]}
 

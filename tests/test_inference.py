@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
-from studies import CONTRAST, known_effects, paired, results
 
 from archspace.analysis.bootstrap import interquartile_mean, interval_of, probability_better, resample
 from archspace.analysis.contrasts import Floats, grid_of, pair
@@ -20,6 +19,7 @@ from archspace.analysis.equivalence import Precision, Wrong, holm, precision, t_
 from archspace.analysis.mixed import mixed_model
 from archspace.analysis.permutation import EXACT_UP_TO, sign_flip_p, smallest_p
 from archspace.errors import UserError
+from studies import CONTRAST, known_effects, paired, results
 
 few_effects = st.lists(st.integers(-5, 5).map(float), min_size=2, max_size=9).map(np.array)
 

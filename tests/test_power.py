@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from scipy import stats
 from statsmodels.stats.power import TTestPower
-from studies import CONTRAST, known_effects, paired, results
 
 from archspace.analysis.contrasts import grid_of, pair
 from archspace.analysis.equivalence import Precision, precision, tost
@@ -23,6 +22,7 @@ from archspace.analysis.power import (
     smallest_effect,
 )
 from archspace.errors import UserError
+from studies import CONTRAST, known_effects, paired, results
 
 SAMPLES = 2_000
 

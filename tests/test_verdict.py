@@ -9,13 +9,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import pytest
-from studies import CONTRAST, of_effects, results
 
 from archspace.analysis.contrasts import Contrast, grid_of
 from archspace.analysis.findings import Estimate, Finding, PValues, Rules, to_json
 from archspace.analysis.synthetic import Truth, synthesise
 from archspace.analysis.verdict import analyse, judge, verdict_of
 from archspace.errors import UserError
+from studies import CONTRAST, of_effects, results
 
 RULES = Rules(margin=0.3, draws=200, mixed=False)
 SMALL = [0.01 * (-1) ** n for n in range(8)]

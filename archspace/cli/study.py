@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from archspace.cli.output import json_option, runs_option
+from archspace.cli.output import json_option, print_json, runs_option
 from archspace.cli.search import INTERRUPTED, seconds_of
 
 if TYPE_CHECKING:
@@ -57,7 +57,23 @@ def run(study: Path, scale: float | None, runs: str | None, as_json: bool, **mac
         left = f"{ended.unfinished} trainings are left in {ended.folder}; the same command goes on"
         click.echo(f"interrupted: {left}" if ended.interrupted else f"time is up: {left}", err=True)
         click.get_current_context().exit(INTERRUPTED if ended.interrupted else 0)
-    show(study, scale, as_json, None)
+    show(study, scale, as_json, study_page(loaded.folder), None)
+
+
+@study.command(short_help="What a study found.")
+@study_argument
+@scale_option
+@click.option("-o", "output", type=click.Path(path_type=Path), help="The report [results/report.html].")
+@click.option("--static", type=click.Path(path_type=Path), metavar="DIR", help="The figures as SVG into it too.")
+@json_option
+def report(study: Path, scale: float | None, output: Path | None, static: Path | None, as_json: bool) -> None:
+    """Judge the results beside the study's file and write the report; nothing is trained."""
+    show(study, scale, as_json, output, static)
+
+
+def study_page(folder: Path) -> Path:
+    """Where a study's report is written."""
+    return folder / "results" / "report.html"
 
 
 def listener_of(bar: Bar) -> Any:
@@ -74,6 +90,22 @@ def listener_of(bar: Bar) -> Any:
     return listen
 
 
-def show(study: Path, scale: float | None, as_json: bool, output: Path | None) -> None:
-    """Print what a study found."""
-    click.echo(f"{study} {scale} {as_json} {output}")
+def show(study: Path, scale: float | None, as_json: bool, output: Path | None, static: Path | None) -> None:
+    """Judge what a study measured, write its report, print its verdicts."""
+    from archspace.study.file import load_study
+    from archspace.study.findings import findings_of, lines, summary
+    from archspace.study.page import write_page, write_pictures
+    from archspace.study.results import read_results
+
+    loaded = load_study(study, scale)
+    results = read_results(loaded)
+    findings = findings_of(loaded, results)
+    page = output or study_page(loaded.folder)
+    write_page(loaded, results, findings, page)
+    if static is not None:
+        write_pictures(loaded, results, findings, static)
+    if as_json:
+        print_json(summary(loaded, results, findings))
+    else:
+        click.echo("\n".join(lines(loaded, results, findings)))
+        click.echo(f"report: {page}", err=True)

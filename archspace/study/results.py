@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -30,9 +31,10 @@ Wrong = Mapping[tuple[str, str, int], NDArray[np.bool_]]
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """What a study has found: `trainings` as batch_frame gives them, `finals` those that answer the question.
+    """What a study has measured: `trainings` as batch_frame gives them, `finals` those that answer the question.
 
-    `about` says where and with what it was run, and carries the hash of the study that was registered.
+    `about` says where and with what it was run, and carries the hash of the study that was registered; `content` is
+    the hash of the measurements.
     """
 
     trainings: pd.DataFrame
@@ -40,6 +42,7 @@ class Results:
     design: Design
     rates: tuple[Rate, ...]
     about: Mapping[str, Any]
+    content: str
 
     @property
     def finals(self) -> pd.DataFrame:
@@ -95,7 +98,8 @@ def read_results(study: Study) -> Results:
     about = json.loads((place / ABOUT).read_text(encoding="utf-8"))
     tuned = trainings[trainings["purpose"] == TUNING]
     rates = chosen_rates(study, tuned, int(about["task"]["classes"]))
-    return Results(trainings, _read_wrong(place / WRONG), read_design(place / DESIGN), tuple(rates), about)
+    content = hashlib.sha256((place / TRAININGS).read_bytes() + (place / WRONG).read_bytes()).hexdigest()
+    return Results(trainings, _read_wrong(place / WRONG), read_design(place / DESIGN), tuple(rates), about, content)
 
 
 def registered_of(folder: Path) -> str | None:
