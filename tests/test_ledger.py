@@ -13,10 +13,11 @@ import tiny
 from archspace.closed_form import cost_of
 from archspace.errors import UserError
 from archspace.genome import canonical_json, genome_data
-from archspace.records.config import FORMAT, read_config, write_config
+from archspace.records.config import FORMAT, read_config
 from archspace.records.ledger import Ledger
 from archspace.records.metrics import FILE, append_metrics, keep_metrics, read_metrics
 from archspace.records.view import read_run, record_of, runs_in
+from archspace.records.yamlfile import write_model
 from archspace.training.recipe import Recipe
 
 GENOMES = tiny.genomes(4)
@@ -135,7 +136,7 @@ def test_metrics_survive_a_torn_line(tmp_path: Path) -> None:
 )
 def test_a_configuration_round_trip(tmp_path: Path, changes: dict[str, Any]) -> None:
     config = tiny.config(**changes)
-    write_config(config, tmp_path / "run.yaml")
+    write_model(config, tmp_path / "run.yaml")
     assert read_config(tmp_path / "run.yaml") == config
     assert [path.name for path in tmp_path.iterdir()] == ["run.yaml"]
 
@@ -150,7 +151,7 @@ def test_a_configuration_that_cannot_be_trusted_is_refused(tmp_path: Path) -> No
     with pytest.raises(UserError, match=r"t: not a run: it has no run\.yaml"):
         read_config(path)
     path.parent.mkdir()
-    write_config(tiny.config(), path)
+    write_model(tiny.config(), path)
     good = path.read_text()
     for text, message in {
         spoilt(good, f"format: {FORMAT}", f"format: {FORMAT + 1}"): "written by a newer archspace (format 2, this one",

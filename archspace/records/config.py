@@ -1,15 +1,15 @@
-"""The frozen configuration of a run, as `run.yaml` holds it."""
+"""The frozen configuration of what trains many networks: a run of a search in `run.yaml`, a batch in `batch.yaml`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from archspace.data.tasks import Task
 from archspace.genome import Shape
-from archspace.records.yamlfile import read_model, write_model
+from archspace.records.yamlfile import read_model
 from archspace.space.budget import Latency
 from archspace.training.mode import Mode
 from archspace.training.recipe import Recipe
@@ -56,45 +56,62 @@ class TaskConfig(BaseModel):
         )
 
 
-class RunConfig(BaseModel):
-    """Everything that decides what a run does; nothing in it changes once the run has begun.
+class Config(BaseModel):
+    """What any of them records; nothing in it changes once it has begun.
 
-    `space` is the content of the space's YAML file, so that a resume needs no other file. `budget` is as typed;
-    `measure` and `cap` are the cost objective and its upper limit. `trials` and `seconds` are the first start's
-    limits. `enqueue` holds genomes as plain data with the names they were asked by.
-    `latency` is what a budget in seconds is predicted by, `modes` how each kind of network is trained.
+    `measure` is the cost objective; `modes` say how each kind of network is trained.
     """
 
     model_config = ConfigDict(frozen=True)
+    file: ClassVar[str]
+    what: ClassVar[str]
+    newest: ClassVar[int] = FORMAT
 
     format: int = FORMAT
     name: str
     created: str
-    space_name: str
-    space: dict[str, Any]
-    budget: tuple[str, ...]
     measure: str
-    cap: int | float
     target_input: Shape
     target_classes: int
     task: TaskConfig
-    recipe: Recipe
-    trials: int
-    seconds: float
     seed: int
     concurrency: int
     gpus_per_trial: float
     device: str
-    enqueue: tuple[tuple[str, dict[str, Any]], ...] = ()
     versions: dict[str, str]
     machine: str
-    latency: Latency | None = None
     modes: dict[str, Mode] = Field(default_factory=dict)
 
 
-def write_config(config: RunConfig, path: Path) -> None:
-    """Write `run.yaml`, for people as well as for a resume."""
-    write_model(config, path)
+class RunConfig(Config):
+    """Everything that decides what a run does.
+
+    `space` is the content of the space's YAML file, so that a resume needs no other file. `budget` is as typed; `cap`
+    is its upper limit of `measure`. `trials` and `seconds` are the first start's limits. `enqueue` holds genomes as
+    plain data with the names they were asked by. `latency` is what a budget in seconds is predicted by.
+    """
+
+    file = "run.yaml"
+    what = "run"
+
+    space_name: str
+    space: dict[str, Any]
+    budget: tuple[str, ...]
+    cap: int | float
+    recipe: Recipe
+    trials: int
+    seconds: float
+    enqueue: tuple[tuple[str, dict[str, Any]], ...] = ()
+    latency: Latency | None = None
+
+
+class BatchConfig(Config):
+    """What decides how the trainings of a batch go, whichever they are; `about` says whose batch it is."""
+
+    file = "batch.yaml"
+    what = "batch"
+
+    about: dict[str, Any] = Field(default_factory=dict)
 
 
 def read_config(path: Path) -> RunConfig:

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -15,7 +15,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from archspace.closed_form import Cost
 from archspace.errors import UserError
 from archspace.genome import Genome, canonical_json
-from archspace.records.config import RunConfig, read_config, write_config
+from archspace.records.config import BatchConfig, Config, RunConfig
+from archspace.records.yamlfile import read_model, write_model
 
 STUDY = "archspace"
 STATES = {
@@ -26,6 +27,7 @@ STATES = {
     TrialState.WAITING: "unfinished",
 }
 FIGURES = ("layers", "params", "macs", "flops", "acts")
+ConfigT = TypeVar("ConfigT", bound=Config)
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,12 @@ class LedgerTrial:
     values: Mapping[str, Any] | None = None
 
 
-class Ledger:
-    """A run's folder: `run.yaml`, `study.db`, `trials/NUMBER/`."""
+class TrialLedger(Generic[ConfigT]):
+    """A folder of trials: its configuration, `study.db`, `trials/NUMBER/`."""
 
-    def __init__(self, folder: Path, config: RunConfig) -> None:
+    kind: ClassVar[type[Config]]
+
+    def __init__(self, folder: Path, config: ConfigT) -> None:
         """Open the study in `folder`, or begin it; raises UserError where it cannot be read."""
         self.folder = folder
         self.config = config
@@ -70,35 +74,27 @@ class Ledger:
             raise UserError(f"{path}: cannot be opened as a study: {error}") from None
         self._storage = storage
 
-    @staticmethod
-    def create(folder: Path, config: RunConfig) -> Ledger:
-        """A new run in `folder`, which must not exist yet; raises UserError where it cannot be made.
+    @classmethod
+    def create(cls, folder: Path, config: ConfigT) -> Self:
+        """A new one in `folder`, which must not exist yet; raises UserError where it cannot be made.
 
-        The folder gets its name with its configuration inside, so that a run that exists can be resumed.
+        The folder gets its name with its configuration inside, so that one that exists can be resumed.
         """
         part = folder.with_name(f".{folder.name}.part")
         try:
             shutil.rmtree(part, ignore_errors=True)
             (part / "trials").mkdir(parents=True)
-            write_config(config, part / "run.yaml")
+            write_model(config, part / cls.kind.file)
             part.rename(folder)
         except OSError as error:
             raise UserError(f"{folder}: cannot be made: {error.strerror}; take another name or folder") from None
-        return Ledger(folder, config)
+        return cls(folder, config)
 
-    @staticmethod
-    def open(folder: Path) -> Ledger:
-        """The run in `folder`; raises UserError where there is none, or one of a newer version."""
-        return Ledger(folder, read_config(folder / "run.yaml"))
-
-    @property
-    def goal(self) -> int:
-        """How many trials the run shall have started in all: as configured, or as a resume extended it."""
-        return int(self._study.user_attrs.get("trials", self.config.trials))
-
-    def extend(self, trials: int) -> None:
-        """Set the goal anew."""
-        self._study.set_user_attr("trials", trials)
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """The one in `folder`; raises UserError where there is none, or one of a newer version."""
+        config: Any = read_model(cls.kind, folder / cls.kind.file, cls.kind.newest, cls.kind.what)
+        return cls(folder, config)
 
     def trial_folder(self, number: int) -> Path:
         """Where a trial keeps its checkpoint and metrics."""
@@ -144,6 +140,40 @@ class Ledger:
 
     def _frozen(self, number: int) -> FrozenTrial:
         return self._study.get_trials(deepcopy=False)[number]
+
+
+def result_of(curve: Mapping[int, Mapping[str, Any]], reason: str, finished: float) -> dict[str, Any]:
+    """What is recorded of a trial that ended, from its epochs' metrics."""
+    last = curve[max(curve)] if curve else {}
+    return {
+        "reason": reason,
+        "epochs": len(curve),
+        "error": last.get("error"),
+        "cross_entropy": last.get("cross_entropy"),
+        "seconds": sum(metrics["seconds"] for metrics in curve.values()),
+        "finished": finished,
+    }
+
+
+class Ledger(TrialLedger[RunConfig]):
+    """A run's folder."""
+
+    kind = RunConfig
+
+    @property
+    def goal(self) -> int:
+        """How many trials the run shall have started in all: as configured, or as a resume extended it."""
+        return int(self._study.user_attrs.get("trials", self.config.trials))
+
+    def extend(self, trials: int) -> None:
+        """Set the goal anew."""
+        self._study.set_user_attr("trials", trials)
+
+
+class BatchLedger(TrialLedger[BatchConfig]):
+    """The folder of a batch."""
+
+    kind = BatchConfig
 
 
 def _read(trial: FrozenTrial) -> LedgerTrial:

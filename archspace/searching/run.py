@@ -125,7 +125,7 @@ def resume(
     if not folder.is_dir():
         raise UserError(f"{folder}: no such run; `archspace runs` lists what there is")
     ledger = Ledger.open(folder)
-    _check_data(ledger.config.task)
+    check_data(ledger.config.task)
     space = read_space(Document(str(folder / "run.yaml"), ledger.config.space, {}))
     space = dataclasses.replace(space, name=ledger.config.space_name)
     with only_writer(folder, "run"):
@@ -155,7 +155,7 @@ def _execute(searcher: Searcher, executor: Executor, address: str | None) -> Non
     elif searcher.unfinished or len(searcher.ledger.trials()) < searcher.trials:
         from archspace.searching.runner import run_on_ray
 
-        run_on_ray(searcher, config.concurrency, config.gpus_per_trial, address)
+        run_on_ray(searcher, config.device, config.concurrency, config.gpus_per_trial, address)
 
 
 def check_request(request: Request) -> None:
@@ -203,7 +203,7 @@ def modes_of(
         return fastest_of_each(genomes, task, recipe, device, tell)
 
 
-def _check_data(task: TaskConfig) -> None:
+def check_data(task: TaskConfig) -> None:
     """Raise UserError where the task's data are no longer those that the run began with."""
     found = load_task(task.name).fingerprint
     if task.fingerprint and found != task.fingerprint:

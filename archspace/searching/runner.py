@@ -21,7 +21,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher as RaySearcher
 
 from archspace.data.tasks import Task, load_task
-from archspace.searching.searcher import Searcher
+from archspace.searching.queue import Trials
 from archspace.searching.trial import TrialSpec, epochs_of
 from archspace.training.mode import Mode
 from archspace.training.recipe import Recipe
@@ -63,7 +63,7 @@ class TrialActor(tune.Trainable):
 class AskingSearcher(RaySearcher):
     """Hands the searcher's trials to Ray, and tells it of workers that died."""
 
-    def __init__(self, searcher: Searcher) -> None:
+    def __init__(self, searcher: Trials) -> None:
         super().__init__()  # no metric: Ray would end the search over a result without it, such as a failure
         self._search = searcher  # not `searcher`: Ray takes that for a wrapped one
         self.numbers: dict[str, int] = {}
@@ -93,7 +93,7 @@ class AskingSearcher(RaySearcher):
 class TellingScheduler(FIFOScheduler):
     """Passes every epoch to the searcher, which decides whether the trial goes on."""
 
-    def __init__(self, searcher: Searcher) -> None:
+    def __init__(self, searcher: Trials) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # ray's own types are partial
         self.searcher = searcher
 
@@ -111,11 +111,10 @@ class TellingScheduler(FIFOScheduler):
         return str(TrialScheduler.STOP)
 
 
-def run_on_ray(searcher: Searcher, concurrency: int, gpus_per_trial: float, address: str | None) -> None:
+def run_on_ray(searcher: Trials, device: str, concurrency: int, gpus_per_trial: float, address: str | None) -> None:
     """Run trials in parallel until the searcher has no more; Ctrl-C ends the call and leaves trials unfinished."""
-    config = searcher.ledger.config
     with _ray(concurrency, address), tempfile.TemporaryDirectory(prefix="archspace-") as scratch:
-        resources = {"cpu": 1, **({"gpu": gpus_per_trial} if config.device == "cuda" else {})}
+        resources = {"cpu": 1, **({"gpu": gpus_per_trial} if device == "cuda" else {})}
         tuner = tune.Tuner(
             tune.with_resources(TrialActor, resources),
             tune_config=tune.TuneConfig(

@@ -11,7 +11,7 @@ from typing import Any
 from archspace.closed_form import cost_of, unfit
 from archspace.genome import Genome
 from archspace.genomefile import genome_from_data
-from archspace.records.ledger import Ledger, LedgerTrial
+from archspace.records.ledger import Ledger, LedgerTrial, result_of
 from archspace.records.metrics import read_metrics
 from archspace.records.siblings import adopt
 from archspace.searching.rungs import Standing, goes_on
@@ -175,15 +175,6 @@ class Searcher:
         return standing
 
     def _end(self, number: int, state: str, reason: str) -> None:
-        curve = self.curves[number]
-        last = curve[max(curve)] if curve else {}
-        result = {
-            "reason": reason,
-            "epochs": len(curve),
-            "error": last.get("error"),
-            "cross_entropy": last.get("cross_entropy"),
-            "seconds": sum(metrics["seconds"] for metrics in curve.values()),
-            "finished": time.time() - self.zero,
-        }
+        result = result_of(self.curves[number], reason, time.time() - self.zero)
         self.ledger.end(number, state, result)
         self.running.pop(number, None)

@@ -18,21 +18,31 @@ from archspace.blueprint import draw
 from archspace.closed_form import cost
 from archspace.data.tasks import Task
 from archspace.genomefile import genome_from_data
-from archspace.network import build
+from archspace.network import Network, build
 from archspace.records.metrics import append_metrics, keep_metrics, read_metrics
+from archspace.records.wrong import keep_wrong
 from archspace.seeds import derive
 from archspace.training.auxiliary import auxiliary_heads
 from archspace.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from archspace.training.evaluation import wrong_images
+from archspace.training.feed import feed
+from archspace.training.forward import Forward, products_of
 from archspace.training.loop import Diverged, train
 from archspace.training.mode import Mode
 from archspace.training.recipe import Recipe
 from archspace.training.trust import assert_costs
 from archspace.units import si
 
+DIVERGED = "diverged"
+"""How the reason of a failure begins that is the network's own."""
+
 
 @dataclass(frozen=True)
 class TrialSpec:
-    """All that a trial needs, wherever it runs: `zero` is the time (seconds since 1970) at which the run began."""
+    """All that a trial needs, wherever it runs: `zero` is the time (seconds since 1970) at which the run began.
+
+    `test` has the network of the last epoch look at the test split, once.
+    """
 
     number: int
     genome: dict[str, Any]
@@ -42,6 +52,7 @@ class TrialSpec:
     mode: Mode
     folder: str
     zero: float
+    test: bool = False
 
 
 def epochs_of(spec: TrialSpec, task: Task) -> Iterator[dict[str, Any]]:
@@ -62,7 +73,7 @@ def reason_for(error: BaseException) -> str:
     """Why a trial failed, in words for a table."""
     text = str(error).strip().splitlines()[0] if str(error).strip() else ""
     if isinstance(error, Diverged):
-        return f"diverged: {text}"
+        return f"{DIVERGED}: {text}"
     if out_of_memory(error):
         return f"out of memory, a step took up to {si(peak_memory(), 'B')}: {text}"
     return f"{type(error).__name__}: {text}"
@@ -115,8 +126,19 @@ def _trained(
     heads = auxiliary_heads(blueprint, spec.seed)
     images = closed.training_flops * len(task.train.labels)
     for epoch, state in train(network, task, spec.recipe, spec.mode, spec.seed, checkpoint, heads, parts):
-        spent = {"training_flops": images * epoch.epoch} | ({"parts": parts} if parts > 1 else {})
+        spent: dict[str, Any] = {"training_flops": images * epoch.epoch} | ({"parts": parts} if parts > 1 else {})
+        if spec.test and epoch.epoch == spec.recipe.epochs:
+            spent |= {"test_error": _tested(spec, task, network, state)}
         metrics = asdict(epoch) | spent | {"at": time.time() - spec.zero}
         append_metrics(folder, metrics)
         save_checkpoint(state, folder)
         yield metrics
+
+
+def _tested(spec: TrialSpec, task: Task, network: Network, state: Checkpoint) -> float:
+    """The test error (a fraction) of a checkpoint's network; which images are wrong is kept in the trial's folder."""
+    network.load_state_dict(state.weights)
+    with products_of(spec.mode):
+        wrong = wrong_images(network, feed(task.test, task, spec.mode), Forward(spec.mode))
+    keep_wrong(Path(spec.folder), wrong.numpy())
+    return float(wrong.double().mean())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from archspace.training.feed import Feed
@@ -23,3 +23,15 @@ def evaluate(network: nn.Module, data: Feed, forward: Forward | None = None) -> 
             wrong = wrong + (scores.argmax(1) != labels).sum()
             nats = nats + F.cross_entropy(scores, labels, reduction="sum")
     return float(wrong) / len(data), float(nats) / len(data)
+
+
+def wrong_images(network: nn.Module, data: Feed, forward: Forward | None = None) -> Tensor:
+    """Which images of a split a network gets wrong, in eval mode: bool (images), on the CPU."""
+    forward = forward or Forward(data.mode)
+    network.eval()
+    with torch.inference_mode():
+        found = [
+            forward(network, data.normalised(images)).argmax(1) != labels
+            for images, labels in data.in_order(EVAL_BATCH)
+        ]
+    return torch.cat(found).cpu()
