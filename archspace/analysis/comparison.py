@@ -10,8 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from archspace.analysis.best_of import BestOf, Stopping, best_of, equal, expected_best, resampled, stopping
-from archspace.analysis.best_of import HALF_WIDTH, TOLERANCE, TRUSTED  # isort: skip
+from archspace.analysis.best_of import (
+    HALF_WIDTH,
+    TOLERANCE,
+    TRUSTED,
+    BestOf,
+    Stopping,
+    best_of,
+    equal,
+    expected_best,
+    resampled,
+    stopping,
+)
 from archspace.analysis.distribution import LEVEL, Edf, Ks, edf, ks_test, matched_ks_test, quantile
 from archspace.analysis.matching import Matched, matched, mean_cost, unmatched
 from archspace.seeds import derive
