@@ -54,25 +54,21 @@ def finished(entrant: Entrant, budget: Budget | None, measure: str, everything: 
     notes = [_about_sampling(name, len(trials), len(kept), everything)]
     over = kept[(kept["state"] != "unfinished") & (kept["error"].notna() | (kept["state"] == "failed"))]
     if len(over) < len(kept):
-        notes.append(
-            f"{name}: {len(kept) - len(over)} trials have not ended and are left out; `archspace resume {name}`"
-        )
+        notes.append(f"{name}: {len(kept) - len(over)} trials have not ended and are left out; resume the run")
     for limit in budget.limits if budget else ():
         if limit.measure not in over:
-            raise UserError(
-                f"run {name}: its trials do not tell {limit.measure}; give --budget in FLOPs, MACs or params"
-            )
+            raise UserError(f"run {name}: its trials do not tell {limit.measure}; give --budget in FLOPs, say")
         over = over[over[limit.measure].between(limit.low, limit.high)]
     stopped = int((over["state"] == "stopped").sum())
     if stopped:
         notes.append(
-            f"WARNING {name}: {stopped} of {len(over)} trials were stopped early and count with the error that they had "
+            f"WARNING {name}: {stopped} of {len(over)} trials were stopped early and count with the error of "
             "then, which is higher than it would have become"
         )
     if len(over) < 2:
         drawn = "trials" if everything else "trials drawn at random"
         raise UserError(
-            f"run {name}: {len(over)} {drawn} to compare, and a distribution takes two; resume the run, or name its space"
+            f"run {name}: {len(over)} {drawn} to compare, and a distribution takes two; resume the run, name its space"
             + ("" if everything else ", or take the others too with --all")
         )
     return taken(name, over, measure, 1 - 1 / record.config.task.classes, tuple(notes))
@@ -81,10 +77,10 @@ def finished(entrant: Entrant, budget: Budget | None, measure: str, everything: 
 def _about_sampling(name: str, trials: int, kept: int, everything: bool) -> str:
     if everything:
         return (
-            f"WARNING {name}: all {trials} trials of a search: most were proposed for being good, so this is NOT a random "
-            "sample of the space, and neither bands nor p hold for the space"
+            f"WARNING {name}: all {trials} trials of a search: most were proposed for being good. This is NOT a "
+            "random sample of its space, and neither bands nor p hold for the space"
         )
     return (
-        f"WARNING {name}: a search's trials are not a random sample of its space; only the {kept} of {trials} that were "
-        f"drawn at random before results counted are taken (at most {STARTUP}, spread over cost). --all takes the others"
+        f"WARNING {name}: a search's trials are NOT a random sample of its space; only the {kept} of {trials} are taken "
+        f"that were drawn at random (of the first {STARTUP}, spread over cost); --all takes the others"
     )
