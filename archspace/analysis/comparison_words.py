@@ -8,6 +8,14 @@ from archspace.analysis.distribution import LEVEL
 ALPHA = 1 - LEVEL
 
 
+def verdicts(comparison: Comparison) -> list[str]:
+    """What is to be said of every pair, or why nothing is where the samples share no range of costs."""
+    if comparison.matched is not None:
+        return [verdict(comparison, pair) for pair in comparison.pairs]
+    names = ", ".join(side.sample.name for side in comparison.sides)
+    return [f"Nothing is said at equal cost: the networks of {names} share no range of {comparison.measure}."]
+
+
 def verdict(comparison: Comparison, pair: Pair) -> str:
     """Which of two spaces has better networks at equal cost and by how much, or that the data do not tell."""
     names = [comparison.sides[number].sample.name for number in (pair.one, pair.other)]
@@ -31,12 +39,6 @@ def verdict(comparison: Comparison, pair: Pair) -> str:
     told = [f"the {what} of {names[0]} is {_by(difference)}" for what, difference in figures.items()]
     middle = "neither is better throughout" if sure else "which one is better is not clear"
     return f"{names[0]} and {names[1]} differ at equal cost ({test}), but {middle}: {', '.join(told)}."
-
-
-def no_verdict(comparison: Comparison) -> str:
-    """Why nothing is said where no two samples share a range of costs."""
-    names = ", ".join(side.sample.name for side in comparison.sides)
-    return f"Nothing is said at equal cost: the networks of {names} share no range of {comparison.measure}."
 
 
 def advice(side: Side) -> str:

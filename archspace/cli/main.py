@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from archspace import __version__
+from archspace.cli.compare import compare
 from archspace.cli.cost import cost
 from archspace.cli.doctor import doctor
 from archspace.cli.export import export
@@ -22,7 +23,8 @@ from archspace.cli.zoo import zoo
 from archspace.errors import RunFailed, UserError
 
 COMMANDS = (
-    *(search, resume, plan, runs, show, train, evaluate, cost, profile, sample, space, zoo, report, export, doctor),
+    *(search, resume, plan, runs, show, compare, train, evaluate, cost, profile, sample, space, zoo, report, export),
+    doctor,
 )
 
 

@@ -12,8 +12,8 @@ from archspace.analysis.comparison import compare as analyse
 from archspace.comparing.drawn import Draw, training_name, trainings
 from archspace.comparing.finished import COLUMNS, Taken, finished, taken
 from archspace.comparing.prepare import CompareRequest, Prepared, about, folder_of, prepare
-from archspace.data.tasks import Task
 from archspace.genome import Shape, canonical_json
+from archspace.records.config import TaskConfig
 from archspace.searching.batch import BatchRequest, Executor, batch_frame, run_batch
 from archspace.searching.queue import Listener
 from archspace.training.recipe import Recipe
@@ -33,7 +33,7 @@ class Compared:
     networks: pd.DataFrame | None
     notes: tuple[str, ...]
     target: tuple[Shape, int]
-    task: Task
+    task: TaskConfig
     recipe: Recipe
     request: CompareRequest
     folder: Path | None

@@ -8,8 +8,8 @@ from itertools import chain, zip_longest
 
 from archspace.closed_form import unfit
 from archspace.comparing.entrants import Entrant
-from archspace.data.tasks import Task
 from archspace.errors import BudgetError, UserError
+from archspace.records.config import TaskConfig
 from archspace.searching.queue import Training
 from archspace.seeds import derive
 from archspace.space.budget import Budget
@@ -30,7 +30,7 @@ class Draw:
     notes: tuple[str, ...]
 
 
-def draw_from(entrant: Entrant, budget: Budget, n: int, seed: int, task: Task) -> Draw:
+def draw_from(entrant: Entrant, budget: Budget, n: int, seed: int, task: TaskConfig) -> Draw:
     """`n` distinct networks of a space, fewer where there are no more; raises UserError.
 
     A larger `n` begins with the same networks. Budgets are kept exactly, see archspace.space.sampler.

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from archspace.data.tasks import Task
 from archspace.errors import UserError, did_you_mean
 from archspace.genome import Shape
 from archspace.lookup import run_folder
+from archspace.records.config import TaskConfig
 from archspace.records.record import RunRecord
 from archspace.records.view import read_run, runs_in
 from archspace.space.file import load_space, shipped_spaces
@@ -95,7 +95,7 @@ def _check_targets(found: Sequence[Entrant]) -> None:
             )
 
 
-def check_trained_alike(found: Sequence[Entrant], task: Task, recipe: Recipe) -> None:
+def check_trained_alike(found: Sequence[Entrant], task: TaskConfig, recipe: Recipe) -> None:
     """Raise UserError where a run was not trained as the others are: on `task`, with `recipe`."""
     fresh = next((one for one in found if one.space is not None), None)
     first = fresh or found[0]

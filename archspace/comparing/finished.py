@@ -81,6 +81,6 @@ def _about_sampling(name: str, trials: int, kept: int, everything: bool) -> str:
             "random sample of its space, and neither bands nor p hold for the space"
         )
     return (
-        f"WARNING {name}: a search's trials are NOT a random sample of its space; only the {kept} of {trials} are taken "
-        f"that were drawn at random (of the first {STARTUP}, spread over cost); --all takes the others"
+        f"WARNING {name}: a search's trials are NOT a random sample of its space; of {trials} only the {kept} "
+        f"are taken that were drawn at random (among the first {STARTUP}, spread over cost); --all takes the others"
     )

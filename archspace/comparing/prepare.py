@@ -12,9 +12,9 @@ from typing import Any
 from archspace.analysis.best_of import HALF_WIDTH, TOLERANCE
 from archspace.comparing.drawn import Draw, check_budget, draw_from
 from archspace.comparing.entrants import Entrant, check_trained_alike, entrants
-from archspace.data.tasks import Task, load_task
+from archspace.data.tasks import load_task
 from archspace.errors import UserError
-from archspace.records.config import BatchConfig
+from archspace.records.config import BatchConfig, TaskConfig
 from archspace.records.ledger import BatchLedger
 from archspace.space.budget import Budget
 from archspace.training.recipe import Recipe
@@ -51,7 +51,7 @@ class Prepared:
     request: CompareRequest
     entrants: tuple[Entrant, ...]
     draws: tuple[Draw, ...]
-    task: Task
+    task: TaskConfig
     recipe: Recipe
 
 
@@ -63,9 +63,10 @@ def prepare(request: CompareRequest) -> Prepared:
     fresh = [one for one in found if one.space is not None]
     check_budget(fresh, request.budget)
     run = next((one.run for one in found if one.run is not None), None)
-    task, recipe = load_task(request.task), request.recipe
-    if not fresh and run is not None:  # nothing is trained: what the runs were trained on is what counts
-        task, recipe = load_task(run.config.task.name), run.config.recipe
+    if fresh or run is None:
+        task, recipe = TaskConfig.of(load_task(request.task)), request.recipe
+    else:  # nothing is trained: what the runs were trained on is what counts
+        task, recipe = run.config.task, run.config.recipe
     check_trained_alike(found, task, recipe)
     draws = tuple(draw_from(one, request.budget, request.n, request.seed, task) for one in fresh)
     return Prepared(request, found, draws, task, recipe)
