@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from archspace.analysis.comparison import Comparison, Difference, Pair, Side
 from archspace.analysis.distribution import LEVEL
+from archspace.units import UNITS, si
 
 ALPHA = 1 - LEVEL
+UNEQUAL = 1.1
+"""Ratio of the mean costs of matched networks above which it is said that bins are too wide."""
+FEW = 10
+"""Networks below which a bootstrap interval of a median or a best is too narrow."""
 
 
 def verdicts(comparison: Comparison) -> list[str]:
     """What is to be said of every pair, or why nothing is where the samples share no range of costs."""
     if comparison.matched is not None:
-        return [verdict(comparison, pair) for pair in comparison.pairs]
+        return [" ".join((verdict(comparison, pair), *_caveats(comparison, pair))) for pair in comparison.pairs]
     names = ", ".join(side.sample.name for side in comparison.sides)
     return [f"Nothing is said at equal cost: the networks of {names} share no range of {comparison.measure}."]
 
@@ -39,6 +44,21 @@ def verdict(comparison: Comparison, pair: Pair) -> str:
     told = [f"the {what} of {names[0]} is {_by(difference)}" for what, difference in figures.items()]
     middle = "neither is better throughout" if sure else "which one is better is not clear"
     return f"{names[0]} and {names[1]} differ at equal cost ({test}), but {middle}: {', '.join(told)}."
+
+
+def _caveats(comparison: Comparison, pair: Pair) -> list[str]:
+    """What a verdict of too few networks, or of too wide bins, has to be read with."""
+    held = [comparison.sides[number].matched for number in (pair.one, pair.other)]
+    assert held[0] is not None
+    assert held[1] is not None
+    costs, told = [side.cost for side in held if side], []
+    if max(costs) > UNEQUAL * min(costs):
+        figures = " and ".join(si(cost, UNITS[comparison.measure]) for cost in costs)
+        told.append(f"Mean costs still differ, {figures}: more networks would allow narrower bins of cost.")
+    fewest = min(side.edf.n for side in held if side)
+    if fewest < FEW:
+        told.append(f"Only {fewest} networks on a side: such intervals are too narrow.")
+    return told
 
 
 def advice(side: Side) -> str:

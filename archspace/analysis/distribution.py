@@ -61,8 +61,8 @@ def effective_size(weights: Array) -> float:
 
 
 def half_width(n: float, level: float = LEVEL) -> float:
-    """Of the band of an EDF of `n` models: sqrt(ln(2 / (1 - level)) / (2 n)); 1.36 / sqrt(n) at 95 %."""
-    return math.sqrt(math.log(2 / (1 - level)) / (2 * n))
+    """Of the band of an EDF of `n` models: sqrt(ln(2 / (1 - level)) / (2 n)); 1.36 / sqrt(n) at 95 %, 1 at most."""
+    return min(1.0, math.sqrt(math.log(2 / (1 - level)) / (2 * n)))
 
 
 def models_for(half: float, level: float = LEVEL) -> int:

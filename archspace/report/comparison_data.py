@@ -99,7 +99,7 @@ def _edf_line(number: int, side: Side, equal_cost: bool, held: Distribution, end
     x = (ends[0], *(100 * edf.errors).tolist(), ends[1])
     low, high = [0.0, *edf.low.tolist()], [min(edf.half_width, 1.0), *edf.high.tolist()]
     shares = [0.0, *edf.shares.tolist()]
-    name = side.sample.name + (f" (n = {edf.n})" if equal_cost else f", as drawn (n = {edf.n})")
+    name = f"{side.sample.name}, {_how(equal_cost)} (n = {edf.n})"
     return Line(
         number, name, equal_cost, x, (*shares, shares[-1]), (*low, low[-1]), (*high, high[-1])
     )  # fmt: skip
@@ -107,9 +107,13 @@ def _edf_line(number: int, side: Side, equal_cost: bool, held: Distribution, end
 
 def _best_line(number: int, side: Side, equal_cost: bool, held: Distribution) -> Line:
     best = held.best_of
-    name = side.sample.name + ("" if equal_cost else ", as drawn")
+    name = f"{side.sample.name}, {_how(equal_cost)}"
     values = [tuple((100 * part).tolist()) for part in (best.expected, best.low, best.high)]
     return Line(number, name, equal_cost, tuple(best.draws.tolist()), values[0], values[1], values[2])
+
+
+def _how(equal_cost: bool) -> str:
+    return "at equal cost" if equal_cost else "as drawn"
 
 
 def _points(comparison: Comparison, networks: pd.DataFrame) -> list[Points]:

@@ -25,7 +25,7 @@ KINDS = {"counts": ("", 9), "left out": ("-open", 9), "failed": ("x", 9)}
 
 def edf_figure(data: ComparisonData, target: str) -> go.Figure:  # noqa: ARG001  # figures are called alike
     """The share of networks over val error: at equal cost in full lines with bands, as drawn in dotted ones."""
-    figure = new_figure("val error (%)", "share of networks with at most this error")
+    figure = _figure("val error (%)", "share of networks with at most this error")
     figure.update_xaxes(range=list(data.errors))
     figure.update_yaxes(range=[0, 1.01])
     for line in data.edfs:
@@ -35,11 +35,11 @@ def edf_figure(data: ComparisonData, target: str) -> go.Figure:  # noqa: ARG001 
 
 def networks_figure(data: ComparisonData, target: str) -> go.Figure:
     """Val error over cost (log axis) of every network; faint lines are the ends of the bins of cost."""
-    figure = new_figure(f"{data.measure} at {target}", "val error (%)")
+    figure = _figure(f"{data.measure} at {target}", "val error (%)")
     values, labels = log_ticks(*data.costs, UNITS[data.measure])
     figure.update_xaxes(type="log", range=[math.log10(end) for end in data.costs], tickvals=values, ticktext=labels)
     figure.update_yaxes(range=list(data.errors))
-    figure.update_xaxes(showgrid=False)
+    figure.update_xaxes(showgrid=False, ticklabeloverflow="allow")
     for edge in data.edges:
         figure.add_vline(x=edge, line={"color": FAINT, "width": 1.5, "dash": "dot"}, layer="below")
     for points in data.networks:
@@ -49,7 +49,7 @@ def networks_figure(data: ComparisonData, target: str) -> go.Figure:
 
 def best_of_figure(data: ComparisonData, target: str) -> go.Figure:  # noqa: ARG001
     """The expected least val error of n networks over n; the bands are 95 % intervals for each n by itself."""
-    figure = new_figure("networks drawn and trained", "expected val error of the best (%)")
+    figure = _figure("networks drawn and trained", "expected val error of the best (%)")
     most = max(max(line.x) for line in data.best_of)
     values = [value for value in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000) if value <= most]
     figure.update_xaxes(type="log", range=[-0.03, math.log10(most) + 0.03], tickvals=values, ticktext=values)
@@ -74,6 +74,13 @@ def save_comparison_figures(
     for path, make in zip(paths, FIGURES.values(), strict=True):
         save_figure(make(data, target), path, path.stem)
     return paths
+
+
+def _figure(x_title: str, y_title: str) -> go.Figure:
+    """As the others, without the room above for what these have not; filled bands would turn the legend around."""
+    figure = new_figure(x_title, y_title)
+    figure.update_layout(margin={"t": 24, "r": 48}, legend={"traceorder": "normal"})
+    return figure
 
 
 def _add_line(figure: go.Figure, line: Line, shape: str, hover: str) -> None:
