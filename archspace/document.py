@@ -56,6 +56,7 @@ class Document:
     def problem(self, path: Path, message: str) -> str:
         """`message` with its place before it: `file:line:column: stages[0].width: message`."""
         where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+        where = "" if message.startswith(f"{where} ") else where  # which says it already
         place = self.place(path)
         start = f"{self.source}:{place[0]}:{place[1]}" if place else self.source
         return ": ".join(part for part in (start, where, message) if part)

@@ -89,6 +89,8 @@ class _Wrong:
         if kind in ("too_short", "too_long"):
             bound = f"at least {context['min_length']}" if kind == "too_short" else f"at most {context['max_length']}"
             return _Wrong(path, f"{context['actual_length']} items here; must be {bound}")
+        among = getattr(context.get("error"), "fields", ())  # of values that do not go together, one that is given
+        path = (*path, *[field for field in among if has(data, field)][:1])
         return _Wrong(path, str(error["msg"]).removeprefix("Value error, "))
 
 

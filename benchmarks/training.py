@@ -1,206 +1,188 @@
 """How near the engine trains to the limit: images a second of (a) a bare step, (b) archspace, (c) a plain loop.
 
 (a) forward, backward and step on one fixed batch that lies on the device, in the engine's mode; (b) archspace's epochs
-with the augmentation of the recipe `fast`, evaluation left aside; (c) the loop most people write: a DataLoader with
-workers, transforms of single images in Pillow, fp32. The same network, batch and images; rounds of all three in turn.
-A second part trains one network on all cores, and one on each core at the same time.
+with the augmentation of a recipe, evaluation left aside; (c) the loop most people write: a DataLoader with workers,
+transforms of single images in Pillow, float32. The same network, batch and images; rounds of all three in turn. On a
+CPU, a last part trains one network on all cores, and one on each core at the same time.
 
-Run it as `ARCHSPACE_DATA=... python benchmarks/training.py`; it prints, and writes benchmarks/results/training.json.
+Run it as `ARCHSPACE_DATA=... python benchmarks/training.py`, on a GPU with `--compiled graphs` for recorded steps and
+`--recipe standard --epochs 4` for whole epochs too; it prints, and adds each network to results/training.json, or
+training_gpu.json, as soon as it is measured.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import random
 import statistics
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image, ImageOps
-from torch import Tensor
-from torch.nn import functional as F
-from torch.utils.data import DataLoader, Dataset
+from loops import bare, engine, part_of, plain
 
 import archspace
-from archspace.data.tasks import Split, Task, load_task
+from archspace.data.tasks import Task, load_task
 from archspace.searching.machine import cores, describe, versions
-from archspace.training.device import choose_device, layout_of
+from archspace.training.device import choose_device
 from archspace.training.fastest import fastest
-from archspace.training.feed import feed
-from archspace.training.forward import forward_of, products_of
-from archspace.training.loop import train
+from archspace.training.loop import Epoch
 from archspace.training.mode import Mode
-from archspace.training.optimizer import make_optimizer
 from archspace.training.recipe import Recipe
 from archspace.training.recipefile import load_recipe
 
 NETWORKS = ("ResNet-20_A_c10", "ResNeXt-29_32x4d_c10", "DenseNet-BC-100-k12_c10")
-ROUNDS = 5
-SECONDS = 10.0
-"""About how long each of the three is measured in a round."""
-WORKERS = 2
-OUT = Path(__file__).parent / "results" / "training.json"
+RESULTS = Path(__file__).parent / "results"
 
 
-class Images(Dataset[tuple[Tensor, int]]):
-    """What a plain loop makes of a split: each image padded, cropped, flipped, normalised by itself."""
-
-    def __init__(self, task: Task, crop: int) -> None:
-        self.pictures = [Image.fromarray(image.permute(1, 2, 0).numpy()) for image in task.train.images]
-        self.labels = task.train.labels.tolist()
-        self.mean, self.std = (torch.tensor(numbers).view(-1, 1, 1) for numbers in (task.mean, task.std))
-        self.crop = crop
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        picture, crop = self.pictures[index], self.crop
-        width, height = picture.size
-        left, top = random.randint(0, 2 * crop), random.randint(0, 2 * crop)
-        picture = ImageOps.expand(picture, crop).crop((left, top, left + width, top + height))
-        if random.random() < 0.5:
-            picture = ImageOps.mirror(picture)
-        pixels = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8).view(height, width, 3)
-        return (pixels.permute(2, 0, 1).float() - self.mean) / self.std, self.labels[index]
+def options() -> argparse.Namespace:
+    """What is asked for; seconds and rounds are fewer on a GPU, whose time is dear."""
+    gpu = choose_device() == "cuda"
+    parser = argparse.ArgumentParser()
+    parser.add_argument("networks", nargs="*", default=list(NETWORKS))
+    parser.add_argument("--recipe", default="fast")
+    parser.add_argument("--compiled", nargs="*", default=["off"], help="off, on, graphs: each in every round")
+    parser.add_argument("--batch", type=int, help="instead of the recipe's")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0 if gpu else 10.0, help="about, for each in a round")
+    parser.add_argument("--workers", type=int, default=min(8, cores()), help="of the plain loop; 0 leaves it out")
+    parser.add_argument("--epochs", type=int, default=2, help="of archspace; those after the first count")
+    parser.add_argument("--whole", action="store_true", help="all training images, whatever it takes")
+    parser.add_argument("--sides", action="store_true", help="a process of many threads against many of one")
+    parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--out", type=Path, default=RESULTS / ("training_gpu.json" if gpu else "training.json"))
+    return parser.parse_args()
 
 
-def bare(name: str, task: Task, recipe: Recipe, mode: Mode) -> float:
-    """Images a second of the step alone."""
-    network = archspace.build(name, task.input, task.classes).train()
-    network.to(mode.device, memory_format=layout_of(mode))  # type: ignore[call-overload]
-    optimizer, forward = make_optimizer(network, recipe, mode), forward_of(network, mode)
-    data = feed(task.train, task, mode)
-    images, labels = next(iter(data.in_order(recipe.batch)))
-    pixels = data.normalised(images)
-    steps = -(-len(task.train.labels) // recipe.batch)
-    with products_of(mode):
-        for step in range(steps + 1):
-            if step == 1:
-                wait(mode)
-                began = time.perf_counter()
-            optimizer.zero_grad(set_to_none=True)
-            F.cross_entropy(forward(network, pixels), labels).backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-        wait(mode)
-    return steps * recipe.batch / (time.perf_counter() - began)
+def setting(name: str, recipe: str, compiled: str = "off", batch: int | None = None) -> tuple[Task, Recipe, Mode]:
+    """The task, the recipe, and the mode that this device trains the network fastest in."""
+    task, known = load_task("cifar10"), load_recipe(recipe).model_copy(update={"compile": compiled})
+    known = known.model_copy(update={"batch": batch or known.batch})
+    genome = archspace.load_genome(name)
+    return task, known, fastest(genome, task, known, choose_device(), partial(print, flush=True))
 
 
-def engine(name: str, task: Task, recipe: Recipe, mode: Mode) -> float:
-    """Images a second of archspace's second epoch."""
-    few = recipe.model_copy(update={"epochs": 2, "rungs": (2,), "norm_batches": 1, "warmup": 0.0})
-    network = archspace.build(name, task.input, task.classes)
-    return [epoch.speed for epoch, _ in train(network, task, few, mode, 0)][-1]
-
-
-def plain(name: str, task: Task, recipe: Recipe, mode: Mode) -> float:
-    """Images a second of the loop most people write, workers warm."""
-    network = archspace.build(name, task.input, task.classes).to(mode.device).train()
-    loader = DataLoader(
-        Images(task, recipe.crop), recipe.batch, shuffle=True, num_workers=WORKERS, persistent_workers=True
-    )
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
-    for epoch in range(2):
-        began, seen = time.perf_counter(), 0
-        for images, labels in loader:
-            scores = network(images.to(mode.device))
-            loss = F.cross_entropy(scores, labels.to(mode.device))
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            loss.item()  # a running mean of the loss, as most loops print it
-            seen += len(labels) * (epoch == 1)
-    wait(mode)
-    return seen / (time.perf_counter() - began)
-
-
-def wait(mode: Mode) -> None:
-    """Until the device has done what it was given."""
-    if mode.device == "cuda":
-        torch.cuda.synchronize()
-
-
-def part_of(task: Task, images: int) -> Task:
-    """A task with so many training images, and few others."""
-    return replace(
-        task,
-        train=Split(task.train.images[:images], task.train.labels[:images]),
-        val=Split(task.val.images[:64], task.val.labels[:64]),
-    )
-
-
-def one_network(name: str, task: Task, recipe: Recipe, mode: Mode) -> dict[str, Any]:
-    """Rounds of the three in turn, and ratios within each round."""
-    works: dict[str, Callable[[str, Task, Recipe, Mode], float]] = {"bare": bare, "archspace": engine, "plain": plain}
-    speed = bare(name, part_of(task, recipe.batch), recipe, mode)
-    images = max(2, round(speed * SECONDS / 2 / recipe.batch)) * recipe.batch
-    some = part_of(task, min(images, len(task.train.labels) // recipe.batch * recipe.batch))
-    rounds = [{work: run(name, some, recipe, mode) for work, run in works.items()} for _ in range(ROUNDS)]
-    told = {work: quartiles([found[work] for found in rounds]) for work in works}
-    told["archspace / bare"] = quartiles([found["archspace"] / found["bare"] for found in rounds])
-    told["archspace / plain"] = quartiles([found["archspace"] / found["plain"] for found in rounds])
-    print(f"{name:26} {mode}")
+def one_network(name: str, asked: argparse.Namespace) -> dict[str, Any]:
+    """Rounds of all works in turn, and ratios within each round."""
+    settings = {compiled: setting(name, asked.recipe, compiled, asked.batch) for compiled in asked.compiled}
+    task, recipe, mode = settings[asked.compiled[0]]
+    batches = len(task.train.labels) // recipe.batch
+    if not asked.whole:
+        speed = bare(name, part_of(task, recipe.batch * min(batches, 1 if mode.device == "cpu" else 20)), recipe, mode)
+        batches = max(2, min(batches, round(speed * asked.seconds / 2 / recipe.batch)))
+    some = part_of(task, batches * recipe.batch, len(task.val.labels) if asked.whole else 64)
+    rounds: list[dict[str, float]] = []
+    epochs: dict[str, list[Epoch]] = {compiled: [] for compiled in settings}
+    works = _works(name, some, settings, asked, epochs)
+    for _ in range(asked.rounds):
+        rounds.append({what: work() for what, work in works.items()})
+        print({what: round(found) for what, found in rounds[-1].items()}, flush=True)
+    told = {what: spread([found[what] for found in rounds]) for what in works}
+    for kind in map(_kind, settings):
+        pairs = (f"archspace{kind}", f"bare{kind}"), (f"archspace{kind}", "plain")
+        for one, other in (pair for pair in pairs if pair[1] in works):
+            told[f"{one} / {other}"] = spread([found[one] / found[other] for found in rounds])
+    if asked.whole:
+        told |= {f"seconds an epoch{_kind(of)}": spread([one.seconds for one in found]) for of, found in epochs.items()}
     for what, figures in told.items():
-        print(f"  {what:20} {figures['median']:10.3f}  ({figures['low']:.3f} to {figures['high']:.3f})", flush=True)
-    return {"mode": str(mode), "images": len(some.train.labels), "threads": torch.get_num_threads()} | told
+        print(
+            f"{name} {what:30} {figures['median']:12.3f}  ({figures['low']:.3f} to {figures['high']:.3f})", flush=True
+        )
+    modes = {compiled: str(mode) for compiled, (_, _, mode) in settings.items()}
+    about = {"modes": modes, "images": len(some.train.labels), "threads": torch.get_num_threads()}
+    return about | {"workers of the plain loop": asked.workers, "recipe": asked.recipe, "batch": recipe.batch} | told
 
 
-def side_by_side(name: str, processes: int, threads: int) -> float:
+def _works(
+    name: str,
+    task: Task,
+    settings: dict[str, tuple[Task, Recipe, Mode]],
+    asked: argparse.Namespace,
+    epochs: dict[str, list[Epoch]],
+) -> dict[str, Callable[[], float]]:
+    """What a round measures, each as images a second; archspace's epochs are kept."""
+
+    def ours(compiled: str, recipe: Recipe, mode: Mode) -> float:
+        found = engine(name, task, recipe, mode, asked.epochs)
+        epochs[compiled] += found
+        return statistics.median(epoch.speed for epoch in found)
+
+    works: dict[str, Callable[[], float]] = {}
+    for compiled, (_, recipe, mode) in settings.items():
+        works[f"bare{_kind(compiled)}"] = partial(bare, name, task, recipe, mode)
+        works[f"archspace{_kind(compiled)}"] = partial(ours, compiled, recipe, mode)
+    if asked.workers:
+        _, recipe, mode = settings[asked.compiled[0]]
+        works["plain"] = partial(plain, name, task, recipe, mode, asked.workers)
+    return works
+
+
+def _kind(compiled: str) -> str:
+    return "" if compiled == "off" else f", compile={compiled}"
+
+
+def side_by_side(name: str, recipe: str, processes: int, threads: int) -> float:
     """Images a second of all processes together, each of which trains a network of its own."""
-    command = [sys.executable, __file__, "--worker", name, str(threads)]
+    command = [sys.executable, __file__, name, "--recipe", recipe, "--worker", str(threads)]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(processes)]
     return sum(float(process.communicate()[0].split()[-1]) for process in running)
 
 
-def worker(name: str, threads: int) -> None:
+def worker(name: str, recipe_name: str, threads: int) -> None:
     """Train for a while and print images a second."""
     torch.set_num_threads(threads)
-    task, recipe, mode = setting(name)
-    print(engine(name, part_of(task, 12 * recipe.batch), recipe, mode))
+    task, recipe, mode = setting(name, recipe_name)
+    print(engine(name, part_of(task, 12 * recipe.batch), recipe, mode)[-1].speed)
 
 
-def setting(name: str) -> tuple[Task, Recipe, Mode]:
-    """The task, the recipe, and the mode that this device trains the network fastest in."""
-    task, recipe = load_task("cifar10"), load_recipe("fast")
-    genome = archspace.load_genome(name)
-    return task, recipe, fastest(genome, task, recipe, choose_device(), lambda words: print(words, file=sys.stderr))
+def sides(name: str, asked: argparse.Namespace) -> dict[str, Any]:
+    """One process of all cores against one for each core."""
+    ways = {f"{cores()} processes of one thread": (cores(), 1), f"one process of {cores()} threads": (1, cores())}
+    rounds = [{what: side_by_side(name, asked.recipe, *how) for what, how in ways.items()} for _ in range(asked.rounds)]
+    return {what: spread([one[what] for one in rounds]) for what in ways}
 
 
-def quartiles(values: list[float]) -> dict[str, Any]:
-    """Median, quartiles and number."""
-    low, median, high = statistics.quantiles(values, n=4, method="inclusive")
-    return {"median": median, "low": low, "high": high, "n": len(values)}
+def spread(values: list[float]) -> dict[str, Any]:
+    """Median, quartiles, ends and number."""
+    low, median, high = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
+    return {"median": median, "low": low, "high": high, "least": min(values), "most": max(values), "n": len(values)}
+
+
+def add(out: Path, section: str, found: dict[str, Any]) -> None:
+    """Put results beside those that the file has."""
+    before = json.loads(out.read_text()) if out.exists() else {}
+    about = {"machine": describe(), "instructions": torch.backends.cpu.get_cpu_capability(), "versions": versions()}
+    result = before | about | {section: before.get(section, {}) | found}
+    out.write_text(json.dumps(result, indent=2) + "\n")
 
 
 def main() -> None:
-    """Measure, print, write."""
-    if sys.argv[1:2] == ["--worker"]:
-        return worker(sys.argv[2], int(sys.argv[3]))
-    networks = sys.argv[1:] or NETWORKS
-    found = {name: one_network(name, *setting(name)) for name in networks}
-    result = {
-        "machine": describe(),
-        "instructions": torch.backends.cpu.get_cpu_capability(),
-        "versions": versions(),
-        "workers of the plain loop": WORKERS,
-        "networks": found,
-    }
-    if choose_device() == "cpu" and cores() > 1:
-        settings = {
-            f"{cores()} processes of one thread": (cores(), 1),
-            f"one process of {cores()} threads": (1, cores()),
-        }
-        rounds = [{what: side_by_side(networks[0], *how) for what, how in settings.items()} for _ in range(ROUNDS)]
-        result["images a second of the machine"] = {what: quartiles([one[what] for one in rounds]) for what in settings}
-        print(result["images a second of the machine"])
-    OUT.write_text(json.dumps(result, indent=2) + "\n")
-    return None
+    """Measure, print, write; a network that fails is told, and the others go on."""
+    asked = options()
+    if asked.worker is not None:
+        return worker(asked.networks[0], asked.recipe, asked.worker)
+    failed = False
+    for name in asked.networks:
+        began = time.perf_counter()
+        try:
+            add(asked.out, f"recipe {asked.recipe}", {_named(name, asked): one_network(name, asked)})
+        except Exception:
+            traceback.print_exc()
+            failed = True
+        print(f"{name}: {time.perf_counter() - began:.0f} s", flush=True)
+    if asked.sides and choose_device() == "cpu" and cores() > 1:
+        add(asked.out, "images a second of the machine", sides(asked.networks[0], asked))
+    return sys.exit(1) if failed else None
+
+
+def _named(name: str, asked: argparse.Namespace) -> str:
+    return name + "".join(_kind(compiled) for compiled in asked.compiled if asked.compiled[0] != "off")
 
 
 if __name__ == "__main__":

@@ -123,6 +123,9 @@ def test_a_wrong_genome_is_told_at_its_place(call: Caller, old: str, new: str, t
         (("cost", "nothing.yaml"), "nothing.yaml: no such file"),
         (("cost", "nothing:0123456789ab"), "no such run"),
         (("zoo", "resnet51"), "the zoo has no network 'resnet51'"),
+        (("evaluate", "nowhere"), "archspace: nowhere: no such folder; `archspace train` makes one"),
+        ((*SEARCH, "--set", "recipe.crop=32"), "recipe.crop of 32 pixels is as large as the images of 1x32x32"),
+        (("train", "ResNet-20_A_c10", "--set", "recipe.crop=32"), "archspace: recipe.crop of 32 pixels is as large as"),
         (("seek",), "No such command 'seek'"),
     ],
 )
@@ -158,7 +161,7 @@ def test_a_run_that_cannot_be_read_is_told(call: Caller, old: str, new: str, tol
     file.write_text(text.replace(old, new, 1))
     for arguments in (("show", "t"), ("resume", "t"), ("report", "t"), ("export", "t")):
         lines = refused(call(*arguments))
-        assert lines[0].startswith("runs/t/run.yaml: "), lines
+        assert lines[0].startswith("archspace: runs/t/run.yaml: "), lines
         assert told in lines[0]
     listed = call("runs", "--json")  # one broken run does not hide the others
     assert (listed.code, listed.out) == (0, "[]\n")
@@ -171,7 +174,7 @@ def test_a_study_that_is_no_database_is_told(call: Caller) -> None:
         file.unlink()
     Path("runs/t/study.db").write_bytes(b"not a database, but long enough to be taken for one" * 100)
     (line,) = refused(call("show", "t"))
-    assert line.startswith("runs/t/study.db: cannot be opened as a study")
+    assert line.startswith("archspace: runs/t/study.db: cannot be opened as a study")
 
 
 @pytest.mark.parametrize(

@@ -261,7 +261,7 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "survival above one": (
         "about: small",
         "survival: {last: 1.5}",
-        "1:12: survival.last: survival.last must be above 0 and at most 1, not 1.5",
+        "1:12: survival.last must be above 0 and at most 1, not 1.5",
     ),
     "per stage outside stages": (
         "width: 8}",

@@ -10,6 +10,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from trainings import CPU, GENOME, RECIPE, digits, few, network, same, seen_in_training, trained
 
 import archspace.training.feed
+import archspace.training.loop
 from archspace.genome import Survival
 from archspace.network import Network
 from archspace.training.device import choose_mode
@@ -184,6 +185,7 @@ def test_no_part_is_a_single_image() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU whose steps could be waited for")
 @pytest.mark.parametrize("resident", [True, False])
 def test_the_host_never_waits_for_a_step_of_the_gpu(resident: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archspace.training.loop, "TOGETHER", 1)  # each batch is augmented between steps
     if not resident:
         monkeypatch.setattr(archspace.training.feed, "free_bytes", lambda _: 0)
     changes = {"crop": 2, "flip": True, "cutout": 4, "mixup": 0.2, "cutmix": 1.0, "clip": 1.0, "ema": 0.9}

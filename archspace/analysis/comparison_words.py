@@ -28,7 +28,7 @@ def verdict(comparison: Comparison, pair: Pair) -> str:
     if pair.p >= ALPHA:
         return (
             f"The data do not tell {names[0]} and {names[1]} apart at equal cost ({test}): the median of {names[0]} is "
-            f"{_by(pair.median)}, its expected best of {pair.best_n} {_by(pair.best)}."
+            f"{_by(pair.median)}, its expected best of {pair.best_n} is {_by(pair.best)}."
         )
     figures = {"median": pair.median, f"expected best of {pair.best_n}": pair.best}
     better = {what: difference.better for what, difference in figures.items()}

@@ -100,7 +100,8 @@ class WithoutStatistics:
 def recomputed(join: Callable[..., Tensor], norm: nn.BatchNorm2d, maps: list[Tensor]) -> Tensor:
     """join(*maps), computed again in the backward pass instead of keeping the concatenation (1707.06990)."""
     contexts = contextlib.nullcontext(), WithoutStatistics(norm)
-    out: Tensor = checkpoint(join, *maps, use_reentrant=False, context_fn=lambda: contexts)
+    # No randomness is in it; to keep its state would take time for each layer.
+    out: Tensor = checkpoint(join, *maps, use_reentrant=False, context_fn=lambda: contexts, preserve_rng_state=False)
     return out
 
 

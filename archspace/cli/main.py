@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import Any
 
@@ -18,13 +19,31 @@ from archspace.cli.profile import profile
 from archspace.cli.runs import report, runs, show
 from archspace.cli.search import resume, search
 from archspace.cli.space import sample, space
+from archspace.cli.study import study
 from archspace.cli.train import evaluate, train
 from archspace.cli.zoo import zoo
 from archspace.errors import RunFailed, UserError
 
 COMMANDS = (
-    *(search, resume, plan, runs, show, compare, train, evaluate, cost, profile, sample, space, zoo, report, export),
-    doctor,
+    *(
+        search,
+        resume,
+        plan,
+        runs,
+        show,
+        compare,
+        train,
+        evaluate,
+        cost,
+        profile,
+        sample,
+        space,
+        zoo,
+        study,
+        report,
+        export,
+        doctor,
+    ),
 )
 
 
@@ -88,6 +107,7 @@ def _drop_stdout() -> None:
 
 
 def _say(code: int, *messages: str) -> int:
+    """Messages that begin with a file's line and column stay as they are: editors go there."""
     for message in messages:
-        click.echo(message if ":" in message.split(" ")[0] else f"archspace: {message}", err=True)
+        click.echo(message if re.match(r".+?:\d+:\d+: ", message) else f"archspace: {message}", err=True)
     return code

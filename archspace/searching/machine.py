@@ -6,7 +6,7 @@ import math
 import os
 import platform
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from archspace.errors import UserError
@@ -77,9 +77,14 @@ def gpu_memory() -> tuple[int, ...]:
 
 
 def versions() -> dict[str, str]:
-    """Python and the packages that decide a result."""
-    names = ("archspace", "torch", "optuna", "ray", "numpy", "scikit-learn")
-    return {"python": platform.python_version()} | {name: version(name) for name in names}
+    """Python and the packages that decide a result; archspace runs from its folder too, parts of it without ray."""
+    found = {"python": platform.python_version()}
+    for name in ("archspace", "torch", "optuna", "ray", "numpy", "scikit-learn"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
 
 
 def describe() -> str:

@@ -164,13 +164,13 @@ def _ray(concurrency: int, address: str | None) -> Iterator[None]:
     before = {name: os.environ.get(name) for name in quiet}
     os.environ.update(quiet)
     local: dict[str, Any] = {"num_cpus": concurrency, "object_store_memory": OBJECT_STORE, "include_dashboard": False}
-    try:
-        with contextlib.redirect_stdout(Brief()):
+    with contextlib.redirect_stdout(Brief()):
+        try:
             where = {"address": address} if address else {"address": "local"} | local
             ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **where)
             logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
             yield
-    finally:
-        ray.shutdown()
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
+        finally:
+            ray.shutdown()  # which prints notes that came more than once
+            for name, value in before.items():
+                os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from archspace.errors import UserError
 from archspace.genome import Shape
@@ -22,7 +21,7 @@ class Mixed:
     images: Tensor
     labels: Tensor
     others: Tensor
-    share: float
+    share: float | Tensor
 
 
 @dataclass(frozen=True)
@@ -55,17 +54,23 @@ def cropped(images: Tensor, recipe: Recipe, rng: Chance) -> Tensor:
     pad = recipe.crop
     rows, columns = (torch.arange(side, device=images.device).expand(count, side) for side in (height, width))
     if pad:
-        images = F.pad(images, (pad, pad, pad, pad), mode="reflect")
         rows, columns = (
-            places + torch.randint(2 * pad + 1, (count, 1), generator=rng.device, device=images.device)
+            places + torch.randint(-pad, pad + 1, (count, 1), generator=rng.device, device=images.device)
             for places in (rows, columns)
         )
     if recipe.flip:
         turned = torch.rand((count, 1), generator=rng.device, device=images.device) < 0.5
         columns = torch.where(turned, columns.flip(1), columns)
+    if pad:
+        rows, columns = (_mirrored(places, side) for places, side in ((rows, height), (columns, width)))
     each = torch.arange(count, device=images.device)[:, None, None]
     picked: Tensor = images.permute(0, 2, 3, 1)[each, rows[:, :, None], columns[:, None, :]]
     return picked.permute(0, 3, 1, 2)
+
+
+def _mirrored(places: Tensor, side: int) -> Tensor:
+    """Places beyond an edge as those that mirror them, the edge itself not twice."""
+    return (side - 1) - ((side - 1) - places.abs()).abs()
 
 
 def cut_out(images: Tensor, recipe: Recipe, rng: Chance) -> Tensor:

@@ -18,10 +18,12 @@ def choose_mode(recipe: Recipe, device: str) -> Mode:
     """The mode a recipe asks for; `auto` takes what usually is fastest: see archspace.training.fastest to measure it.
 
     bf16 where the hardware multiplies it natively (a CPU without is slower with it), and channels_last with it.
+    CUDA graphs only where there is CUDA.
     """
     bf16 = has_bf16(device) if recipe.precision == "auto" else recipe.precision == "bf16"
     last = bf16 or device == "cuda" if recipe.layout == "auto" else recipe.layout == "channels_last"
-    return Mode(device, bf16, last, fused=True, tf32=device == "cuda", compiled=recipe.compile)
+    compiled = "off" if recipe.compile == "graphs" and device != "cuda" else recipe.compile
+    return Mode(device, bf16, last, fused=True, tf32=device == "cuda", compiled=compiled)
 
 
 def has_bf16(device: str) -> bool:

@@ -11,26 +11,29 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
-from torch.nn import functional as F
 
 from archspace.blueprint import draw
 from archspace.data.tasks import Split, Task
 from archspace.genome import Genome
 from archspace.measure.calibration import cache_folder
 from archspace.network import build
+from archspace.training.augment import Mixed
 from archspace.training.device import choose_mode, has_bf16, layout_of
 from archspace.training.feed import feed
 from archspace.training.forward import forward_of, products_of
 from archspace.training.mode import Mode
 from archspace.training.optimizer import make_optimizer
 from archspace.training.recipe import Recipe
+from archspace.training.step import Stepper
 
 IMAGES = 16
-"""A batch that is measured: enough to tell modes apart, few enough that a slow one does not take long."""
+"""A batch that is measured on a CPU: enough to tell modes apart, few enough that a slow one does not take long. A GPU
+is given whole batches: with few images it waits for the host in any mode."""
 SECONDS = 0.5
 """How long each mode is measured; the first step, which warms up, is not counted."""
 HOPELESS = 3.0
-"""A mode whose first step takes so many times the best one's is measured no further."""
+"""A mode whose first step takes so many times the best one's is measured no further on a CPU. On a GPU a first step
+loads kernels and says nothing."""
 GAIN = 1.1
 """By what a mode must beat the usual one to be taken: less is noise."""
 
@@ -61,7 +64,7 @@ def candidates(recipe: Recipe, device: str) -> tuple[Mode, ...]:
         replace(usual, bf16=bf16, channels_last=last, fused=fused)
         for bf16 in sorted(precisions)
         for last in _layouts(recipe, usual, bf16)
-        for fused in (True, False)
+        for fused in ((True,) if usual.compiled == "graphs" else (True, False))  # others ask the host for the rate
     ]
     return (usual, *(mode for mode in others if mode != usual))
 
@@ -80,7 +83,7 @@ def fastest(genome: Genome, task: Task, recipe: Recipe, device: str, tell: Calla
     of torch. Raises GenomeError where the task's images are too small.
     """
     open_modes = candidates(recipe, device)
-    if len(open_modes) == 1:
+    if len(open_modes) == 1 or recipe.compile == "on":  # each mode would be compiled, for minutes
         return open_modes[0]
     file = _file(genome, task, recipe, device)
     known = _remembered(file, open_modes)
@@ -122,36 +125,44 @@ def modes_text(modes: Mapping[str, Mode]) -> str:
 
 
 def _step(genome: Genome, task: Task, recipe: Recipe, mode: Mode, best: float) -> float:
-    """Seconds of forward and backward pass and step on one batch, the least of several."""
+    """Seconds of a training step on one batch, the least of several."""
     network = build(draw(genome, task.input, task.classes), torch.Generator().manual_seed(0)).train()
     network.to(mode.device, memory_format=layout_of(mode))  # type: ignore[call-overload]
-    optimizer, forward = make_optimizer(network, recipe, mode), forward_of(network, mode)
-    few = feed(Split(task.train.images[:IMAGES], task.train.labels[:IMAGES]), task, mode)
-    images, labels = next(iter(few.in_order(IMAGES)))
+    step = Stepper(network, None, make_optimizer(network, recipe, mode), None, recipe, forward_of(network, mode), 1)
+    count = IMAGES if mode.device == "cpu" else recipe.batch
+    few = feed(Split(task.train.images[:count], task.train.labels[:count]), task, mode)
+    images, labels = next(iter(few.in_order(count)))
     times: list[float] = []
     with torch.random.fork_rng(devices=[mode.device] if mode.device == "cuda" else []), products_of(mode):
         until = time.perf_counter() + SECONDS
         while len(times) < 3 or time.perf_counter() < until:
             began = time.perf_counter()
-            optimizer.zero_grad(set_to_none=True)
-            F.cross_entropy(forward(network, few.normalised(images)), labels).backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
+            step(Mixed(few.normalised(images), labels, labels, 1.0), recipe.peak)
             if mode.device == "cuda":
                 torch.cuda.synchronize()
             times.append(time.perf_counter() - began)
-            if times[0] > HOPELESS * best:
+            if mode.device == "cpu" and times[0] > HOPELESS * best:
                 return times[0]
     return min(times[1:])
 
 
 def _told(measured: list[Measured]) -> str:
     ordered = sorted(measured, key=lambda one: one.seconds)
-    return ", ".join(f"{one.mode.words}: {1000 * one.seconds:.1f} ms" for one in ordered) + f" for {IMAGES} images"
+    return ", ".join(f"{one.mode.words}: {1000 * one.seconds:.1f} ms" for one in ordered) + " a step"
 
 
 def _file(genome: Genome, task: Task, recipe: Recipe, device: str) -> Path:
     name = torch.cuda.get_device_name() if device == "cuda" else torch.backends.cpu.get_cpu_capability()
-    key = (device, name, torch.__version__, torch.get_num_threads(), kind_of(genome), task.input, recipe.batch)
+    key = (
+        device,
+        name,
+        torch.__version__,
+        torch.get_num_threads(),
+        kind_of(genome),
+        task.input,
+        recipe.batch,
+        recipe.compile,
+    )
     return cache_folder() / "modes" / f"{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}.json"
 
 
@@ -168,7 +179,7 @@ def _remember(file: Path, genome: Genome, chosen: Measured, measured: list[Measu
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
-        data = {"kind": kind_of(genome), "mode": asdict(chosen.mode), "images": IMAGES, "measured": seconds}
+        data = {"kind": kind_of(genome), "mode": asdict(chosen.mode), "measured": seconds}
         part.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
         part.replace(file)
     except OSError:  # a folder that cannot be written: it is measured again next time

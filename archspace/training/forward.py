@@ -32,9 +32,7 @@ class Forward:
 
 def forward_of(network: nn.Module, mode: Mode) -> Forward:
     """Passes through `network`, compiled for training where the mode says so; it may see others, which are not."""
-    if mode.compiled == "off":
-        return Forward(mode)
-    return Forward(mode, torch.compile(network, mode="reduce-overhead" if mode.compiled == "graphs" else "default"))
+    return Forward(mode, torch.compile(network) if mode.compiled == "on" else None)
 
 
 @contextlib.contextmanager

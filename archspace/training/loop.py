@@ -10,26 +10,28 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from archspace.data.tasks import Task
 from archspace.network import Network
 from archspace.seeds import derive
-from archspace.training.augment import Chance, Mixed, chance, cropped, cut_out, mixed
+from archspace.training.augment import Chance, chance, cropped, cut_out, mixed
 from archspace.training.auxiliary import AuxiliaryHeads
 from archspace.training.average import Average
 from archspace.training.checkpoint import Checkpoint
 from archspace.training.device import layout_of
 from archspace.training.evaluation import evaluate
 from archspace.training.feed import Feed, feed
-from archspace.training.forward import Forward, forward_of, products_of
+from archspace.training.forward import forward_of, products_of
 from archspace.training.mode import Mode
 from archspace.training.norms import estimate_norms
-from archspace.training.optimizer import learning_rate, make_optimizer, set_rate
+from archspace.training.optimizer import learning_rate, make_optimizer
 from archspace.training.recipe import Recipe
+from archspace.training.step import Stepper
 
 HOPELESS = 10.0
 """Times the loss of guessing: a mean training loss above it is taken for divergence."""
+TOGETHER = 2**25
+"""Bytes of pixels, in float32, that a GPU augments at once; a single batch may be larger."""
 
 
 class Diverged(Exception):  # noqa: N818
@@ -54,16 +56,10 @@ class Epoch:
 
 @dataclass(frozen=True, eq=False)
 class Training:
-    """What stays as it is while a network trains; a batch goes through in `parts` of it, one after another."""
+    """What stays as it is while a network trains."""
 
-    network: Network
-    heads: AuxiliaryHeads | None
-    optimizer: torch.optim.SGD
-    average: Average | None
+    step: Stepper
     data: Feed
-    recipe: Recipe
-    forward: Forward
-    parts: int
 
 
 def train(
@@ -96,14 +92,19 @@ def train(
         if average is not None:
             average.resume(network, start.average)
     data, held_out = feed(task.train, task, mode), feed(task.val, task, mode)
-    training = Training(network, heads, optimizer, average, data, recipe, forward_of(network, mode), parts)
-    for epoch in range(start.epoch + 1 if start else 1, recipe.epochs + 1):
-        with products_of(mode):
-            yield _one_epoch(training, held_out, seed, epoch, task.classes)
+    stepper = Stepper(network, heads, optimizer, average, recipe, forward_of(network, mode), parts)
+    training = Training(stepper, data)
+    try:
+        for epoch in range(start.epoch + 1 if start else 1, recipe.epochs + 1):
+            with products_of(mode):
+                yield _one_epoch(training, held_out, seed, epoch, task.classes)
+    finally:
+        stepper.replay = None  # it refers back to the stepper: a GPU's memory would wait for the garbage collector
 
 
 def _one_epoch(training: Training, held_out: Feed, seed: int, epoch: int, classes: int) -> tuple[Epoch, Checkpoint]:
-    network, recipe, device = training.network, training.recipe, training.data.mode.device
+    step, device = training.step, training.data.mode.device
+    network, recipe, average = step.network, step.recipe, step.average
     began = time.perf_counter()
     with torch.random.fork_rng(devices=[device] if device == "cuda" else []):
         torch.manual_seed(derive(seed, epoch))
@@ -111,67 +112,36 @@ def _one_epoch(training: Training, held_out: Feed, seed: int, epoch: int, classe
         speed = len(training.data) / (time.perf_counter() - began)
         if not math.isfinite(loss) or loss > HOPELESS * math.log(classes):
             raise Diverged(f"the training loss became {loss:.4g} in epoch {epoch}")
-        with training.average.standing_in(network) if training.average else contextlib.nullcontext():
-            estimate_norms(network, training.forward, training.data, recipe)
-            error, cross_entropy = evaluate(network, held_out, training.forward)
+        with average.standing_in(network) if average else contextlib.nullcontext():
+            estimate_norms(network, step.forward, training.data, recipe)
+            error, cross_entropy = evaluate(network, held_out, step.forward)
             weights = {name: value.detach().clone() for name, value in network.state_dict().items()}
     if not math.isfinite(cross_entropy):
         raise Diverged(f"the val cross-entropy became {cross_entropy} in epoch {epoch}")
     measured = Epoch(epoch, loss, error, cross_entropy, time.perf_counter() - began, speed)
-    beside = {} if training.heads is None else training.heads.state_dict()
-    average = {} if training.average is None else training.average.state(network)
-    return measured, Checkpoint(epoch, weights, training.optimizer.state_dict(), beside, average)
+    beside = {} if step.heads is None else step.heads.state_dict()
+    kept = {} if average is None else average.state(network)
+    return measured, Checkpoint(epoch, weights, step.optimizer.state_dict(), beside, kept)
 
 
 def _steps(training: Training, epoch: int, rng: Chance) -> float:
     """One epoch's steps; the mean loss of the network's own scores."""
-    network, recipe, data, optimizer = training.network, training.recipe, training.data, training.optimizer
-    network.train()
+    step, recipe = training.step, training.step.recipe
+    step.network.train()
+    step.total.zero_()
+    order = torch.randperm(len(training.data))
     # Batch normalisation cannot train on a single image, so a remainder of one is left out.
-    places = [some for some in torch.randperm(len(data)).split(recipe.batch) if len(some) > 1]  # type: ignore[no-untyped-call]
-    total = torch.zeros((), device=data.mode.device)
-    for step, (images, labels) in enumerate(data.batches(places)):
-        set_rate(optimizer, learning_rate(recipe, epoch - 1 + (step + 1) / len(places)))
-        optimizer.zero_grad(set_to_none=True)  # before the forward pass, whose maps would lie beside them
+    order = order[:-1] if len(order) % recipe.batch == 1 else order
+    steps = -(-len(order) // recipe.batch)
+    for number, (pixels, labels) in enumerate(_batches(training.data, order, recipe, rng), start=1):
+        step(mixed(pixels, labels, recipe, rng), learning_rate(recipe, epoch - 1 + number / steps))
+    return float(step.total) / steps
+
+
+def _batches(data: Feed, order: Tensor, recipe: Recipe, rng: Chance) -> Iterator[tuple[Tensor, Tensor]]:
+    """Augmented batches; on a GPU several are augmented together, which tells it of fewer kernels."""
+    size = 4 * data.images[0].numel() * recipe.batch  # bytes, in float32
+    together = recipe.batch * (max(TOGETHER // size, 1) if data.mode.device == "cuda" else 1)
+    for images, labels in data.batches(torch.split(order, together)):
         pixels = cut_out(data.normalised(cropped(images, recipe, rng)), recipe, rng)
-        total += _gradients(training, mixed(pixels, labels, recipe, rng))
-        if recipe.clip:
-            nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], recipe.clip)
-        optimizer.step()
-        if training.average is not None:
-            training.average.update(network)
-    return float(total) / len(places)
-
-
-def _gradients(training: Training, batch: Mixed) -> Tensor:
-    """Add up the gradients of a batch, part by part; the loss of the network's own scores."""
-    total = torch.zeros((), device=batch.images.device)
-    # As equal as can be, and none of a single image, on which batch normalisation cannot train.
-    count = max(min(training.parts, len(batch.labels) // 2), 1)
-    pieces = (torch.tensor_split(tensor, count) for tensor in (batch.images, batch.labels, batch.others))
-    for images, labels, others in zip(*pieces, strict=True):
-        part = Mixed(images, labels, others, batch.share)
-        weight = len(part.labels) / len(batch.labels)
-        loss, whole = _losses(training, part)
-        (whole * weight).backward()  # type: ignore[no-untyped-call]
-        total += loss.detach() * weight
-    return total
-
-
-def _losses(training: Training, batch: Mixed) -> tuple[Tensor, Tensor]:
-    """The loss of the network's own scores, and what is minimised: that loss and the weighted ones of the heads."""
-    smoothing = training.recipe.label_smoothing
-
-    def loss_of(scores: Tensor) -> Tensor:
-        loss = F.cross_entropy(scores.float(), batch.labels, label_smoothing=smoothing)
-        if batch.share == 1.0:
-            return loss
-        return torch.lerp(F.cross_entropy(scores.float(), batch.others, label_smoothing=smoothing), loss, batch.share)
-
-    if training.heads is None:
-        loss = loss_of(training.forward(training.network, batch.images))
-        return loss, loss
-    with training.forward.autocast():
-        scores, *others = training.heads(training.network, batch.images)
-    loss = loss_of(scores)
-    return loss, loss + training.heads.weight * torch.stack([loss_of(other) for other in others]).sum()
+        yield from zip(torch.split(pixels, recipe.batch), torch.split(labels, recipe.batch), strict=True)

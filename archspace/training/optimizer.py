@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from archspace.training.mode import Mode
 from archspace.training.recipe import Recipe
@@ -39,7 +39,7 @@ def make_optimizer(network: nn.Module, recipe: Recipe, mode: Mode) -> torch.opti
     return optimizer
 
 
-def set_rate(optimizer: torch.optim.SGD, rate: float) -> None:
+def set_rate(optimizer: torch.optim.SGD, rate: float | Tensor) -> None:
     """Give all groups this learning rate."""
     for group in optimizer.param_groups:
         group["lr"] = rate

@@ -14,6 +14,14 @@ _Count = Annotated[int, Field(ge=1)]
 _Pixels = Annotated[int, Field(ge=0)]
 
 
+class Disagreement(ValueError):  # noqa: N818
+    """Values that do not go together: those of `fields`, in the order in which a message would point at one."""
+
+    def __init__(self, message: str, *fields: str) -> None:
+        super().__init__(message)
+        self.fields = fields
+
+
 class Recipe(BaseModel):
     """SGD with momentum, a schedule after a linear warm-up, label smoothing, and what is done to images.
 
@@ -30,7 +38,7 @@ class Recipe(BaseModel):
     of their Beta distribution; where both are given, each batch takes one of them.
 
     `norm_batches`: mini-batches from which batch-norm statistics are taken anew before each evaluation. `precision` and
-    `layout` are measured where `auto`; `compile` is torch.compile's, `graphs` with CUDA graphs.
+    `layout` are measured where `auto`; `compile` is torch.compile's where `on`; `graphs` records steps as CUDA graphs.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -67,20 +75,23 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _lengths_fit(self) -> Recipe:
-        if list(self.rungs) != sorted(set(self.rungs)) or self.rungs[-1:] != (self.epochs,):
-            raise ValueError(f"rungs {list(self.rungs)} must rise and end at epochs = {self.epochs}")
-        if self.warmup >= self.epochs:
-            raise ValueError(f"warmup of {self.warmup} epochs must be shorter than epochs = {self.epochs}")
+        epochs = self.epochs
+        if list(self.rungs) != sorted(set(self.rungs)) or self.rungs[-1:] != (epochs,):
+            raise Disagreement(f"rungs {list(self.rungs)} must rise and end at epochs = {epochs}", "rungs", "epochs")
+        warmup = f"warmup of {self.warmup} epochs must be"
+        if self.warmup >= epochs:
+            raise Disagreement(f"{warmup} shorter than epochs = {epochs}", "warmup", "epochs")
         if self.warmup > self.rungs[0]:
-            raise ValueError(f"warmup of {self.warmup} epochs must be over by the first rung, epoch {self.rungs[0]}")
+            raise Disagreement(f"{warmup} over by the first rung, epoch {self.rungs[0]}", "warmup", "rungs")
         return self
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Recipe:
         if (self.schedule == "steps") != bool(self.milestones):
-            raise ValueError("milestones and schedule: steps go together; give both or none")
+            both = "milestones and schedule: steps go together; give both or none"
+            raise Disagreement(both, "milestones", "schedule")
         if list(self.milestones) != sorted(set(self.milestones)):
-            raise ValueError(f"milestones {list(self.milestones)} must rise")
+            raise Disagreement(f"milestones {list(self.milestones)} must rise", "milestones")
         return self
 
 

@@ -1,0 +1,79 @@
+"""`archspace study`: design questions put to the test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from archspace.cli.output import json_option, runs_option
+from archspace.cli.search import INTERRUPTED, seconds_of
+
+if TYPE_CHECKING:
+    from archspace.cli.bar import Bar
+    from archspace.searching.queue import Queue
+
+study_argument = click.argument("study", metavar="STUDY", type=click.Path(path_type=Path))
+scale_option = click.option(
+    "--scale", type=click.FloatRange(min=0, min_open=True), help="Anchors, times this [file's]."
+)
+
+
+@click.group(short_help="Put a design question to the test.")
+def study() -> None:
+    """Pre-registered comparisons: arms change the same base genomes, at the same cost, and are compared in pairs.
+
+    STUDY is a study.yaml or the folder that it lies in.
+    """
+
+
+@study.command(short_help="Run a study, or go on with it.")
+@study_argument
+@scale_option
+@click.option("--time", "seconds", callback=seconds_of, metavar="TIME", help="Stop after 90s, 30m, 1h30m [no limit].")
+@click.option("--concurrency", type=click.IntRange(min=1), help="Trainings side by side [one per core].")
+@click.option("--gpus-per-trial", type=click.FloatRange(min=0), help="GPU share of one training [0.25].")
+@click.option("--address", metavar="ADDRESS", help="Join the Ray cluster there; its workers must see the runs folder.")
+@click.option("--executor", type=click.Choice(["ray", "in-process"]), default="ray", hidden=True)
+@runs_option
+@json_option
+def run(study: Path, scale: float | None, runs: str | None, as_json: bool, **machine: Any) -> None:
+    """Train every arm of every anchor and leave results/ beside the study's file.
+
+    Rates are tuned first, on val; the test split is looked at once by each final training. Ctrl-C ends it cleanly; the
+    same command goes on.
+    """
+    from archspace.cli.bar import Bar
+    from archspace.lookup import runs_folder
+    from archspace.study.file import load_study
+    from archspace.study.run import Machine, run_study
+
+    loaded = load_study(study, scale)
+    with Bar(quiet="training") as bar:
+        bar.tell(f"study {loaded.name}, registered as {loaded.registered[:12]}: {loaded.file.question}")
+        ended = run_study(loaded, runs_folder(runs), Machine(**machine), listener_of(bar), bar.tell)
+    if ended.results is None:
+        left = f"{ended.unfinished} trainings are left in {ended.folder}; the same command goes on"
+        click.echo(f"interrupted: {left}" if ended.interrupted else f"time is up: {left}", err=True)
+        click.get_current_context().exit(INTERRUPTED if ended.interrupted else 0)
+    show(study, scale, as_json, None)
+
+
+def listener_of(bar: Bar) -> Any:
+    """Tells a bar of trainings that have ended."""
+    told: set[int] = set()
+
+    def listen(queue: Queue) -> None:
+        bar.show("trainings", queue.done, len(queue.trainings))
+        for number, curve in list(queue.curves.items()):
+            if number not in queue.running and number not in told and curve:
+                told.add(number)
+                bar.tell(queue.line(number))
+
+    return listen
+
+
+def show(study: Path, scale: float | None, as_json: bool, output: Path | None) -> None:
+    """Print what a study found."""
+    click.echo(f"{study} {scale} {as_json} {output}")

@@ -1,0 +1,1 @@
+"""Studies: pre-registered comparisons of ways to change networks."""

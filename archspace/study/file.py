@@ -1,0 +1,231 @@
+"""Study files: what is asked, of which networks, how they are changed, trained and compared, said before any result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from archspace.data.tasks import task_name
+from archspace.document import Document, Mistakes, read_file
+from archspace.errors import UserError, did_you_mean
+from archspace.space.budget import Budget, parse_budget
+from archspace.space.file import load_space
+from archspace.space.space import Space
+from archspace.training.recipe import Recipe
+from archspace.training.recipefile import DEFAULT, load_recipe, read_recipe
+
+_Positive = Annotated[float, Field(gt=0)]
+_Count = Annotated[int, Field(ge=1)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Strata(_Part):
+    """Parts of the cost range, equal in the logarithm, and of each by shape (blocks over mean width)."""
+
+    cost: _Count = 1
+    shape: Literal[1, 2] = 1
+
+
+class Anchors(_Part):
+    """The base genomes: drawn from `space` within `cost`, `per_stratum` times `scale` of the study in each stratum."""
+
+    space: str
+    cost: Annotated[list[str], Field(min_length=2, max_length=2)]
+    strata: Strata = Strata()
+    per_stratum: _Count
+
+
+class Match(_Part):
+    """Which cost the arms of an anchor share: `ratio` is its range over the anchor's own, `tolerance` a fraction."""
+
+    measure: Literal["flops", "macs", "params"] = "flops"
+    ratio: Annotated[list[_Positive], Field(min_length=2, max_length=2)] = [1.8, 2.2]
+    tolerance: Annotated[float, Field(gt=0, lt=0.2)] = 0.01
+
+
+class Arm(_Part):
+    """How an anchor is changed: values that are `set`, genes that cost is spent on, genes that may `trim` the rest.
+
+    `spend` moves all genes of an axis by one factor; `trim` lets others move by at most the tolerance that it names.
+    An arm that says nothing is the anchor itself.
+    """
+
+    set: dict[str, Any] = {}
+    spend: str | None = None
+    trim: dict[str, Annotated[float, Field(gt=0, lt=0.5)]] = {}
+
+    @property
+    def matched(self) -> bool:
+        """Whether the arm is brought to the cost that arms share."""
+        return self.spend is not None
+
+
+class Rates(_Part):
+    """The rates that each cell, an arm in a cost stratum, tries at its median anchor, on so many seeds of its own."""
+
+    grid: Annotated[list[_Positive], Field(min_length=1)]
+    seeds: _Count = 1
+
+
+class Contrast(_Part):
+    """Two arms that are compared: a minus b."""
+
+    a: str
+    b: str
+
+
+class StudyFile(_Part):
+    """The content of a study file."""
+
+    name: str
+    about: str = ""
+    question: str
+    anchors: Anchors
+    match: Match = Match()
+    arms: Annotated[dict[str, Arm], Field(min_length=2)]
+    task: str
+    task_options: dict[str, int | str] = {}
+    recipe: str = DEFAULT
+    settings: dict[str, Any] = {}
+    rates: Rates
+    seeds: _Count
+    contrasts: Annotated[list[Contrast], Field(min_length=1)]
+    margin: _Positive
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    scale: _Positive = 1.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study as it will be run: its file, and what the names in it stand for.
+
+    `registered` is the hash of all of it, `folder` where the file lies. `task` names the task with its options.
+    """
+
+    file: StudyFile
+    folder: Path
+    space: Space
+    cost: tuple[float, float]
+    recipe: Recipe
+    task: str
+    registered: str
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.file.name
+
+    @property
+    def per_stratum(self) -> int:
+        """Anchors in each stratum."""
+        return max(1, round(self.file.anchors.per_stratum * self.file.scale))
+
+
+def load_study(path: Path, scale: float | None = None) -> Study:
+    """The study in a file, or in `study.yaml` of a folder; raises UserError with every mistake at its place.
+
+    `scale` takes the place of the file's.
+    """
+    document = read_file(path / "study.yaml" if path.is_dir() else path)
+    mistakes = Mistakes(document)
+    file = mistakes.check(StudyFile)
+    mistakes.raise_if_any()
+    assert file is not None
+    if scale is not None:
+        file = file.model_copy(update={"scale": scale})
+    folder = Path(document.source).parent
+    space = _within(mistakes, ("anchors", "space"), lambda: load_space(_beside(folder, file.anchors.space)))
+    recipe = _within(mistakes, ("recipe",), lambda: _recipe(document, folder, file, mistakes))
+    _check_contrasts(file, mistakes)
+    _check_numbers(file, mistakes)
+    ends = [_cost(text, file.match.measure, index, mistakes) for index, text in enumerate(file.anchors.cost)]
+    if len(mistakes) == 0 and ends[0] >= ends[1]:
+        mistakes.add(("anchors", "cost"), f"{file.anchors.cost[0]} is not below {file.anchors.cost[1]}; swap them")
+    mistakes.raise_if_any()
+    assert space is not None
+    assert recipe is not None
+    task = task_name(file.task, [f"{key}={value}" for key, value in file.task_options.items()])
+    whole = {
+        "file": file.model_dump(mode="json"),
+        "space": dict(space.source),
+        "recipe": recipe.model_dump(mode="json"),
+    }
+    registered = hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+    return Study(file, folder, space, (ends[0], ends[1]), recipe, task, registered)
+
+
+def _within(mistakes: Mistakes, path: tuple[str | int, ...], read: Any) -> Any:
+    """What `read` gives; None where it raises, its reasons noted at `path`."""
+    try:
+        return read()
+    except UserError as error:
+        for message in error.messages:
+            mistakes.add(path, message)
+        return None
+
+
+def _beside(folder: Path, name: str) -> str | Path:
+    """A file beside the study's where there is one of this name."""
+    return folder / name if (folder / name).is_file() else name
+
+
+def _recipe(document: Document, folder: Path, file: StudyFile, mistakes: Mistakes) -> Recipe | None:
+    if "lr" in file.settings:
+        mistakes.add(("settings", "lr"), "rates are those of `rates.grid`; leave this out")
+    base = load_recipe(_beside(folder, file.recipe)).model_dump(mode="json")
+    if "epochs" in file.settings:
+        base.pop("rungs")  # they follow from the epochs
+    places = {path[1:]: place for path, place in document.places.items() if path[:1] == ("settings",)}
+    return read_recipe(Document(document.source, {**base, **file.settings}, places))
+
+
+def _check_contrasts(file: StudyFile, mistakes: Mistakes) -> None:
+    for index, contrast in enumerate(file.contrasts):
+        for side in ("a", "b"):
+            named = getattr(contrast, side)
+            if named not in file.arms:
+                known = ", ".join(file.arms)
+                where = ("contrasts", index, side)
+                mistakes.add(where, f"no arm is called {named!r}{did_you_mean(named, file.arms)}; the arms are {known}")
+        if contrast.a == contrast.b:
+            mistakes.add(("contrasts", index), f"compares {contrast.a} with itself; name two arms")
+        if contrast in file.contrasts[:index]:
+            mistakes.add(("contrasts", index), "is here twice; keep one")
+
+
+def _check_numbers(file: StudyFile, mistakes: Mistakes) -> None:
+    if file.seeds < 2:
+        reason = "one seed cannot tell a network from its luck, and the variance within anchors stays unknown"
+        mistakes.add(("seeds",), f"{reason}; take at least 2")
+    strata = file.anchors.strata.cost * file.anchors.strata.shape
+    number = strata * max(1, round(file.anchors.per_stratum * file.scale))
+    if number < 2:
+        mistakes.add(("anchors", "per_stratum"), "one anchor cannot stand for others; take at least 2 in all")
+    low, high = file.match.ratio
+    if low > high:
+        mistakes.add(("match", "ratio"), f"{low:g} is above {high:g}; swap them")
+    if sorted(set(file.rates.grid)) != file.rates.grid:
+        mistakes.add(("rates", "grid"), "the rates must rise")
+    for name, arm in file.arms.items():
+        if arm.trim and arm.spend is None:
+            mistakes.add(("arms", name, "trim"), "only an arm that spends is matched; leave this out, or name `spend`")
+
+
+def _cost(text: str, measure: str, index: int, mistakes: Mistakes) -> float:
+    path = ("anchors", "cost", index)
+    budget: Budget | None = _within(mistakes, path, lambda: parse_budget([text]))
+    if budget is None:
+        return 0.0
+    limit = budget.limits[0]
+    if limit.measure != measure or limit.low:
+        mistakes.add(path, f"{text}: arms are matched by {measure}: write an end of a range of {measure}")
+    return float(limit.high)

@@ -1,0 +1,143 @@
+"""What a study leaves beside its file: every training as a table, which test images each got wrong, how it was run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archspace.errors import UserError
+from archspace.records.ledger import BatchLedger
+from archspace.records.wrong import read_wrong
+from archspace.searching.batch import batch_frame
+from archspace.study.design import Design, read_design, write_design
+from archspace.study.file import Study
+from archspace.study.rates import TUNING, Rate, chosen_rates
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FOLDER, ABOUT, TRAININGS, WRONG, DESIGN = "results", "about.json", "trainings.csv", "wrong.parquet", "design.json"
+Wrong = Mapping[tuple[str, str, int], NDArray[np.bool_]]
+"""Which test images a training got wrong, by anchor, arm and replicate."""
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """What a study has found: `trainings` as batch_frame gives them, `finals` those that answer the question.
+
+    `about` says where and with what it was run, and carries the hash of the study that was registered.
+    """
+
+    trainings: pd.DataFrame
+    wrong: Wrong
+    design: Design
+    rates: tuple[Rate, ...]
+    about: Mapping[str, Any]
+
+    @property
+    def finals(self) -> pd.DataFrame:
+        """One row for each training that looked at the test split, or diverged before it could.
+
+        Columns anchor, stratum, arm, seed (the replicate), error (test; of guessing where it diverged), failed,
+        doublings, as analyses of contrasts take them.
+        """
+        rows = self.trainings[self.trainings["purpose"] != TUNING]
+        failed = rows["state"] != "complete"
+        guessing = 1 - 1 / int(self.about["task"]["classes"])
+        error = rows["test_error"].where(~failed, guessing)
+        kept = rows[["anchor", "stratum", "cell", "arm", "doublings", "rate", "params", "macs", "flops", "acts"]]
+        kept = kept.assign(seed=rows["replicate"].astype(int), error=error, failed=failed, val_error=rows["error"])
+        return kept.reset_index(drop=True)
+
+
+def keep_results(study: Study, design: Design, folder: Path) -> Path:
+    """Write the results of a study whose trainings are all in `folder`; where they are now."""
+    ledger = BatchLedger.open(folder)
+    frame = batch_frame(folder)
+    place = study.folder / FOLDER
+    part = study.folder / f".{FOLDER}.part"
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        part.mkdir(parents=True)
+        frame.drop(columns=["number"]).to_csv(part / TRAININGS, index=False)
+        _write_wrong(frame, ledger, part / WRONG)
+        write_design(design, part / DESIGN)
+        config = ledger.config.model_dump(mode="json")
+        kept = ("created", "task", "device", "concurrency", "gpus_per_trial", "versions", "machine", "modes")
+        about = {"study": study.name, "registered": study.registered, "scale": study.file.scale}
+        about |= {name: config[name] for name in kept}
+        (part / ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        shutil.rmtree(place, ignore_errors=True)
+        part.rename(place)
+    except OSError as error:
+        raise UserError(f"{place}: cannot be written: {error.strerror}; the trainings are in {folder}") from None
+    return place
+
+
+def read_results(study: Study) -> Results:
+    """The results beside a study's file; raises UserError where there are none, or those of another version of it."""
+    import pandas as pd
+
+    place = study.folder / FOLDER
+    there = registered_of(study.folder)
+    if there is None:
+        raise UserError(f"{place}: no results yet; `archspace study run {study.folder}` makes them")
+    refuse_edited(study)
+    trainings = pd.read_csv(place / TRAININGS, keep_default_na=False, na_values=["", "nan"])
+    trainings["reason"] = trainings["reason"].fillna("")
+    about = json.loads((place / ABOUT).read_text(encoding="utf-8"))
+    tuned = trainings[trainings["purpose"] == TUNING]
+    rates = chosen_rates(study, tuned, int(about["task"]["classes"]))
+    return Results(trainings, _read_wrong(place / WRONG), read_design(place / DESIGN), tuple(rates), about)
+
+
+def registered_of(folder: Path) -> str | None:
+    """The hash of the study whose results are in a folder, None where there are none."""
+    try:
+        return str(json.loads((folder / FOLDER / ABOUT).read_text(encoding="utf-8"))["registered"])
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError):
+        raise UserError(f"{folder / FOLDER / ABOUT}: damaged; take it from version control, or remove it") from None
+
+
+def refuse_edited(study: Study) -> None:
+    """Raise UserError where the results beside a study's file are of another version of it."""
+    there = registered_of(study.folder)
+    if there is not None and there != study.registered:
+        raise UserError(
+            f"{study.folder / FOLDER}: results of another version of this study ({there[:8]}, the file is now "
+            f"{study.registered[:8]}): a changed file is a new study; undo the change, or copy the file to a new folder"
+        )
+
+
+def _write_wrong(frame: pd.DataFrame, ledger: BatchLedger, path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names, bits, images = [], [], []
+    for name, number in zip(frame["name"], frame["number"], strict=True):
+        wrong = read_wrong(ledger.trial_folder(int(number)))
+        if wrong is not None:
+            names.append(name)
+            bits.append(np.packbits(wrong).tobytes())
+            images.append(len(wrong))
+    pq.write_table(pa.table({"name": names, "bits": bits, "images": images}), path)
+
+
+def _read_wrong(path: Path) -> dict[tuple[str, str, int], NDArray[np.bool_]]:
+    import pyarrow.parquet as pq
+
+    found = {}
+    for row in pq.read_table(path).to_pylist():
+        _, anchor, arm, replicate = row["name"].split("/")
+        bits = np.unpackbits(np.frombuffer(row["bits"], np.uint8), count=row["images"]).astype(bool)
+        found[anchor, arm, int(replicate)] = bits
+    return found
