@@ -87,8 +87,8 @@ def compare(output: Path | None, static: Path | None, dry_run: bool, as_json: bo
     if compared.comparison is None:
         click.echo(f"interrupted; {compared.trained} of {compared.asked} trained; the same command goes on", err=True)
         click.get_current_context().exit(INTERRUPTED)
+    _write(compared, output, static)  # first: the reader of stdout may go away
     _print(compared, as_json)
-    _write(compared, output, static)
 
 
 class Progress:
