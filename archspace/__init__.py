@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from archspace.api import build, cost, costs, load_genome, load_space, open_run, plan_search, resume, sample, search
+    from archspace.comparing.compare import compare
+    from archspace.comparing.prepare import CompareRequest
     from archspace.errors import BudgetError, GenomeError, RunFailed, UserError
     from archspace.genome import Genome, Stage
     from archspace.solo import train
@@ -27,6 +29,8 @@ _HOMES = {
         "sample",
         "search",
     ),
+    "archspace.comparing.compare": ("compare",),
+    "archspace.comparing.prepare": ("CompareRequest",),
     "archspace.errors": ("BudgetError", "GenomeError", "RunFailed", "UserError"),
     "archspace.genome": ("Genome", "Stage"),
     "archspace.solo": ("train",),
@@ -35,12 +39,14 @@ _HOMES = {
 
 __all__ = [
     "BudgetError",
+    "CompareRequest",
     "Genome",
     "GenomeError",
     "RunFailed",
     "Stage",
     "UserError",
     "build",
+    "compare",
     "cost",
     "costs",
     "evaluate",

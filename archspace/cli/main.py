@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from archspace import __version__
+from archspace.cli.compare import compare
 from archspace.cli.cost import cost
 from archspace.cli.doctor import doctor
 from archspace.cli.export import export
@@ -30,6 +31,7 @@ COMMANDS = (
         plan,
         runs,
         show,
+        compare,
         train,
         evaluate,
         cost,

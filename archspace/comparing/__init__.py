@@ -1,0 +1,1 @@
+"""Design spaces against each other: what is compared, its training, its result."""

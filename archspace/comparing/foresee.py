@@ -1,0 +1,64 @@
+"""What a comparison will take before it starts, from a short measurement as `archspace plan` makes it."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from archspace.closed_form import cost_of
+from archspace.comparing.drawn import trainings
+from archspace.comparing.prepare import Prepared, folder_of
+from archspace.data.tasks import load_task
+from archspace.records.config import BatchConfig
+from archspace.records.ledger import BatchLedger
+from archspace.searching.forecast import Length, timetable
+from archspace.searching.machine import plan_share
+from archspace.searching.pace import Network, error_of, pace_of, spread, stopwatches
+from archspace.searching.queue import has_ended, latest
+from archspace.searching.run import modes_of
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """`trainings` in all, of which `done` before; `seconds` of all that are left, and of one (the median).
+
+    `concurrency` run side by side. `error` is the median size of predicted / measured - 1 of an epoch, None for few.
+    """
+
+    folder: str
+    trainings: int
+    done: int
+    concurrency: int
+    seconds: float
+    one: float
+    error: float | None
+
+
+def foresee(prepared: Prepared, tell: Callable[[str], None]) -> Foreseen:
+    """Train a few of the networks for some seconds, of which nothing stays; raises RunFailed where none can be."""
+    request, recipe, folder = prepared.request, prepared.recipe, folder_of(prepared)
+    asked = trainings(prepared.draws, recipe, request.seed)
+    known = latest(BatchLedger.open(folder)) if (folder / BatchConfig.file).is_file() else {}
+    left = [one.genome for one in asked if one.name not in known or not has_ended(known[one.name])]
+    share = plan_share(request.concurrency, request.gpus_per_trial)
+    if not left:
+        return Foreseen(str(folder), len(asked), len(asked), share.concurrency, 0.0, 0.0, None)
+    task = load_task(prepared.task.name)
+    networks = [Network(genome, cost_of(genome, task.input, task.classes)) for genome in left]
+    modes = modes_of(left, task, recipe, share.device, tell)
+    with stopwatches(share, task.name, recipe, modes) as watches:
+        chosen = spread(networks)
+        tell(f"measuring up to {len(chosen)} networks, {len(watches.processes)} side by side: some seconds")
+        measured = watches.calibrate(chosen)
+    pace = pace_of(measured.measured)
+    lengths = [Length(pace.building(one.cost), pace.epoch(one.cost)) for one in networks]
+    return Foreseen(
+        folder=str(folder),
+        trainings=len(asked),
+        done=len(asked) - len(left),
+        concurrency=share.concurrency,
+        seconds=measured.start + timetable(lengths, recipe.epochs, share.concurrency).seconds,
+        one=statistics.median(length.before + recipe.epochs * length.epoch for length in lengths),
+        error=error_of(measured.measured),
+    )
