@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import reduce
 from operator import and_
 from typing import Any
@@ -22,8 +23,9 @@ Code = Callable[..., tuple[Any, ...] | None]
 """Takes the numbers; gives what the function gives, an empty tuple where that raises, None where it branches anew."""
 Product = tuple[int, ...]
 
-OFTEN = 3
-"""Calls with one structure from which on it has code: writing it takes as long as ten calls of the function."""
+OFTEN, TRUSTED = 3, 12
+"""Calls with one structure before it has code, which takes as long to write as ten calls; and before code is no longer
+compared with the function: one that looks at a number's type goes another way with unknowns, and does not fail."""
 MOST_WAYS, MOST_STRUCTURES = 16, 2**12
 """Ways through a function for which a structure has code, and structures that are remembered."""
 LIMIT = 2**40
@@ -33,47 +35,61 @@ NAMES = {"maximum": "max", "absolute": "abs", "round": "round", "floor": "floor"
 CALLS: Mapping[str, Callable[..., Any]] = {"max": max, "abs": abs, "round": round, "floor": math.floor}
 
 
+def left_to_function(*_: float) -> tuple[Any, ...]:
+    """Code of a structure that has none."""
+    return ()
+
+
+@dataclass(slots=True)
+class Ways:
+    """Code for the ways through a function that numbers took so far, of one structure and its last few calls."""
+
+    codes: list[Code] = field(default_factory=list)
+    calls: int = 0
+
+
 class Written:
     """A function of a structure, which is hashed, and of numbers, as code for the structures that are met often."""
 
     def __init__(self, function: Function) -> None:
         self.function = function
-        self.codes: dict[Hashable, list[Code]] = {}
-        self.met: Counter[Hashable] = Counter()
+        self.met: dict[Hashable, Ways] = {}
 
     def __call__(self, structure: Hashable, *numbers: float) -> tuple[Any, ...]:
         """What the function gives."""
         key = (structure, *map(type, numbers))
         try:
-            codes = self.codes.get(key, ())
+            ways = self.met.get(key)
         except TypeError:  # it cannot be hashed
             return self.function(structure, *numbers)
-        for code in codes:
-            found = code(*numbers)
-            if found:
-                return found
-            if found is not None:
-                break
-        else:
-            self._meet(key, structure, numbers)
+        if ways is None:
+            if len(self.met) >= MOST_STRUCTURES:
+                self.met.clear()
+            ways = self.met[key] = Ways()
+        if ways.calls >= TRUSTED:
+            for code in ways.codes:
+                found = code(*numbers)
+                if found:
+                    return found
+                if found is not None:
+                    return self.function(structure, *numbers)
+            ways.calls = OFTEN
+        self._learn(ways, structure, numbers)
         return self.function(structure, *numbers)
 
-    def _meet(self, key: Hashable, structure: Hashable, numbers: Sequence[float]) -> None:
-        if len(self.met) >= MOST_STRUCTURES:
-            self.met.clear()
-            self.codes.clear()
-        self.met[key] += 1
-        codes = self.codes.get(key, [])
-        usual = all(type(number) in (int, float) and abs(number) < LIMIT for number in numbers)
-        if self.met[key] >= OFTEN and usual and len(codes) < MOST_WAYS:
-            self.codes[key] = [*codes, written(self.function, structure, numbers)]
+    def _learn(self, ways: Ways, structure: Hashable, numbers: Sequence[float]) -> None:
+        """Compare what code gives of these numbers, or write some."""
+        ways.calls += 1
+        found = next((found for code in ways.codes if (found := code(*numbers)) is not None), None)
+        if found is not None:
+            if found != _given(self.function, structure, numbers):
+                ways.codes[:] = [left_to_function]
+        elif ways.calls >= OFTEN and len(ways.codes) < MOST_WAYS and all(map(_is_usual, numbers)):
+            ways.codes.append(written(self.function, structure, numbers))
 
 
 def written(function: Function, structure: Hashable, numbers: Sequence[float]) -> Code:
-    """Code for the way that these numbers take through a function.
-
-    What asks more than unknowns can answer, or looks at their type, has code that leaves all numbers to the function.
-    """
+    """Code for the way that these numbers take through a function, if unknowns can take it."""
     writer = Writer()
     unknowns = [writer.number(f"g{index}", number) for index, number in enumerate(numbers)]
     try:
@@ -81,7 +97,11 @@ def written(function: Function, structure: Hashable, numbers: Sequence[float]) -
         right = code(*numbers) == _given(function, structure, numbers)
     except Exception:  # a block's code may raise anything on what is no number; on numbers it will show its own
         right = False
-    return code if right else lambda *_: ()
+    return code if right else left_to_function
+
+
+def _is_usual(number: float) -> bool:
+    return type(number) in (int, float) and abs(number) < LIMIT
 
 
 def _given(function: Function, structure: Hashable, numbers: Sequence[Any]) -> tuple[Any, ...]:
@@ -161,7 +181,8 @@ class Writer:
             return self.names[key]
         shared, size = _shared(terms)
         if len(terms) == 1:
-            return self._product(shared) if size == 1 else self._named(key, self._scaled(size, shared))
+            (factor,) = terms.values()
+            return self._product(shared) if factor == 1 and shared else self._named(key, self._scaled(factor, shared))
         if shared or size > 1:
             rest = self._sum({_without(product, shared): factor // size for product, factor in terms.items()})
             text = f"{self._scaled(size, shared)} * {rest}"
