@@ -24,8 +24,6 @@ PARTING = ("kernel",)
 FEW = 2
 """Depths up to here belong to the structure: above it, there is more than one block of each kind in a stage."""
 
-_new = tuple.__new__
-
 
 class Fields(NamedTuple):
     """The fields of a dataclass: those that belong to the structure, behind its class, and its numbers."""
@@ -63,13 +61,13 @@ def _found(rows: Sequence[StageCost], width: int, x: FeatureMap) -> tuple[Any, .
     return tuple(rows), x.layers, width, x[:3], x.expected, x.state
 
 
-def _stem(words: Sequence[Any], channels: int, height: int, width: int, *numbers: Any) -> tuple[Any, ...]:
+def _stem(words: Sequence[Any], name: str, channels: int, height: int, width: int, *numbers: Any) -> tuple[Any, ...]:
     stem, rows = fields_of(Stem).made(words, numbers), list[StageCost]()
-    x = add_piece(rows, "", plan_stem(stem, channels), FeatureMap(channels, height, width))
+    x = add_piece(rows, name, plan_stem(stem, channels), FeatureMap(channels, height, width))
     return _found(rows, stem.width, x)
 
 
-def _stage(structure: Sequence[Any], *numbers: Any) -> tuple[Any, ...]:
+def _stage(structure: Sequence[Any], name: str, *numbers: Any) -> tuple[Any, ...]:
     kind, few, stride, words, state, of_image, grows, skips = structure
     *size, expected, in_width = numbers[:5]
     *others, more = numbers[5:]
@@ -80,14 +78,14 @@ def _stage(structure: Sequence[Any], *numbers: Any) -> tuple[Any, ...]:
     width, genes = (None, others) if grows else (others[0], others[1:])
     stage = Stage(kind.name, depth, width, stride, fields_of(words[0]).made(words, genes))
     plan, rows = draw_stage(family_of(1, stage), stage, None if of_image else in_width, ps), list[StageCost]()
-    return _found(rows, plan.width, add_stage(rows, "", plan, _begun(size, expected, state)))
+    return _found(rows, plan.width, add_stage(rows, name, plan, _begun(size, expected, state)))
 
 
-def _head(structure: Sequence[Any], *numbers: Any) -> tuple[Any, ...]:
+def _head(structure: Sequence[Any], name: str, *numbers: Any) -> tuple[Any, ...]:
     words, state = structure
     *size, expected, width, classes = numbers[:6]
     head, rows = fields_of(Head).made(words, numbers[6:]), list[StageCost]()
-    return _found(rows, 0, add_piece(rows, "", plan_head(head, width, classes), _begun(size, expected, state)))
+    return _found(rows, 0, add_piece(rows, name, plan_head(head, width, classes), _begun(size, expected, state)))
 
 
 def _begun(size: Sequence[int], expected: float, state: tuple[bool, bool]) -> FeatureMap:
@@ -109,16 +107,16 @@ class Tally:
         self.expected: float = 0
         self.state = (False, False)
 
-    def add(self, name: str, found: tuple[Any, ...]) -> None:
+    def add(self, found: tuple[Any, ...]) -> None:
         """Add a piece."""
         rows, layers, self.width, self.size, self.expected, self.state = found
         self.layers += layers
-        self.rows += [_new(StageCost, (name + row[0], *row[1:])) for row in rows]
+        self.rows += rows
 
     def add_stem(self, stem: Stem) -> None:
         """Add the stem."""
         own = fields_of(Stem)
-        self.add("stem", STEM(own.words(stem), *self.size, *own.numbers(stem)))
+        self.add(STEM(own.words(stem), "stem", *self.size, *own.numbers(stem)))
 
     def add_stage(self, name: str, kind: Family, stage: Stage, of_image: bool, ps: Probabilities | None) -> None:
         """Add a stage but for what closes it."""
@@ -128,19 +126,19 @@ class Tally:
         few, more = (stage.depth, 0) if stage.depth <= FEW else (0, stage.depth - FEW)
         structure = kind, few, stage.stride, own.words(genes), self.state, of_image, grows, skips
         others = own.numbers(genes) if grows else (stage.width, *own.numbers(genes))
-        self.add(name, STAGE(structure, *self.size, self.expected, self.width, *chances, *others, more))
+        self.add(STAGE(structure, name, *self.size, self.expected, self.width, *chances, *others, more))
 
     def add_exit(self, name: str, planned: Planned) -> None:
         """Add what closes a stage."""
         rows: list[StageCost] = []
-        x = add_piece(rows, "", planned, _begun(self.size, self.expected, self.state))
-        self.add(name, _found(rows, self.width, x))
+        x = add_piece(rows, name, planned, _begun(self.size, self.expected, self.state))
+        self.add(_found(rows, self.width, x))
 
     def add_head(self, head: Head, classes: int) -> None:
         """Add the head."""
         own = fields_of(Head)
         structure = own.words(head), self.state
-        self.add("head", HEAD(structure, *self.size, self.expected, self.width, classes, *own.numbers(head)))
+        self.add(HEAD(structure, "head", *self.size, self.expected, self.width, classes, *own.numbers(head)))
 
 
 def tally(genome: Genome, input: Shape, classes: int) -> Tally:

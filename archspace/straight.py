@@ -18,24 +18,27 @@ from archspace.errors import GenomeError
 from archspace.unknown import Operand, Question, Real, Trace, Whole
 
 Function = Callable[..., tuple[Any, ...]]
-"""Takes a structure and numbers; gives constants and numbers, in tuples. May raise GenomeError."""
+"""Takes a structure, a label and numbers; gives constants, numbers, and texts that begin with the label, in tuples. May
+raise GenomeError."""
 Code = Callable[..., tuple[Any, ...] | None]
-"""Takes the numbers; gives what the function gives, an empty tuple where that raises, None where it branches anew."""
+"""Takes label and numbers; gives what the function does, nothing where that raises, None where it branches anew."""
 Product = tuple[int, ...]
 
+LABEL = "\0"
+"""The label in a trace, at the beginning of texts."""
 OFTEN, TRUSTED = 3, 12
 """Calls with one structure before it has code, which takes as long to write as ten calls; and before code is no longer
 compared with the function: one that looks at a number's type goes another way with unknowns, and does not fail."""
 MOST_WAYS, MOST_STRUCTURES = 16, 2**12
 """Ways through a function for which a structure has code, and structures that are remembered."""
-LIMIT = 2**40
+LIMIT = 2**64
 """Numbers above it are left to the function."""
 SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "floor_divide": "//", "remainder": "%"}
 NAMES = {"maximum": "max", "absolute": "abs", "round": "round", "floor": "floor"}
 CALLS: Mapping[str, Callable[..., Any]] = {"max": max, "abs": abs, "round": round, "floor": math.floor}
 
 
-def left_to_function(*_: float) -> tuple[Any, ...]:
+def left_to_function(*_: object) -> tuple[Any, ...]:
     """Code of a structure that has none."""
     return ()
 
@@ -55,34 +58,34 @@ class Written:
         self.function = function
         self.met: dict[Hashable, Ways] = {}
 
-    def __call__(self, structure: Hashable, *numbers: float) -> tuple[Any, ...]:
+    def __call__(self, structure: Hashable, label: str, *numbers: float) -> tuple[Any, ...]:
         """What the function gives."""
         key = (structure, *map(type, numbers))
         try:
             ways = self.met.get(key)
         except TypeError:  # it cannot be hashed
-            return self.function(structure, *numbers)
+            return self.function(structure, label, *numbers)
         if ways is None:
             if len(self.met) >= MOST_STRUCTURES:
                 self.met.clear()
             ways = self.met[key] = Ways()
         if ways.calls >= TRUSTED:
             for code in ways.codes:
-                found = code(*numbers)
+                found = code(label, *numbers)
                 if found:
                     return found
                 if found is not None:
-                    return self.function(structure, *numbers)
+                    return self.function(structure, label, *numbers)
             ways.calls = OFTEN
-        self._learn(ways, structure, numbers)
-        return self.function(structure, *numbers)
+        self._learn(ways, structure, label, numbers)
+        return self.function(structure, label, *numbers)
 
-    def _learn(self, ways: Ways, structure: Hashable, numbers: Sequence[float]) -> None:
+    def _learn(self, ways: Ways, structure: Hashable, label: str, numbers: Sequence[float]) -> None:
         """Compare what code gives of these numbers, or write some."""
         ways.calls += 1
-        found = next((found for code in ways.codes if (found := code(*numbers)) is not None), None)
+        found = next((found for code in ways.codes if (found := code(label, *numbers)) is not None), None)
         if found is not None:
-            if found != _given(self.function, structure, numbers):
+            if found != _given(self.function, structure, label, numbers):
                 ways.codes[:] = [left_to_function]
         elif ways.calls >= OFTEN and len(ways.codes) < MOST_WAYS and all(map(_is_usual, numbers)):
             ways.codes.append(written(self.function, structure, numbers))
@@ -91,10 +94,10 @@ class Written:
 def written(function: Function, structure: Hashable, numbers: Sequence[float]) -> Code:
     """Code for the way that these numbers take through a function, if unknowns can take it."""
     writer = Writer()
-    unknowns = [writer.number(f"g{index}", number) for index, number in enumerate(numbers)]
+    unknowns = [writer.number(number) for number in numbers]
     try:
-        code = writer.code(_given(function, structure, unknowns))
-        right = code(*numbers) == _given(function, structure, numbers)
+        code = writer.code(_given(function, structure, LABEL, unknowns))
+        right = code("", *numbers) == _given(function, structure, "", numbers)
     except Exception:  # a block's code may raise anything on what is no number; on numbers it will show its own
         right = False
     return code if right else left_to_function
@@ -104,10 +107,10 @@ def _is_usual(number: float) -> bool:
     return type(number) in (int, float) and abs(number) < LIMIT
 
 
-def _given(function: Function, structure: Hashable, numbers: Sequence[Any]) -> tuple[Any, ...]:
+def _given(function: Function, structure: Hashable, label: str, numbers: Sequence[Any]) -> tuple[Any, ...]:
     """What a function gives; nothing where it raises."""
     try:
-        return function(structure, *numbers)
+        return function(structure, label, *numbers)
     except GenomeError:
         return ()
 
@@ -117,32 +120,41 @@ class Writer:
 
     def __init__(self) -> None:
         self.trace = Trace(self._answer)
-        self.arguments: list[str] = []
+        self.conditions: dict[str, str] = {}
         self.lines: list[str] = []
         self.values: dict[str, Any] = dict(CALLS)
         self.names: dict[Any, str] = {}
         self.sums: dict[str, Mapping[Product, int]] = {}
+        self.kinds: dict[str, type] = {}
 
-    def number(self, name: str, value: float) -> Whole | Real:
+    def number(self, value: float) -> Whole | Real:
         """An argument of the code; what has not the sign of `value` goes another way."""
-        real = isinstance(value, float)
-        low = -LIMIT if value < 0 else 0 if real or value == 0 else 1
-        self.arguments.append(name)
+        name, real = f"g{len(self.conditions)}", isinstance(value, float)
+        low, high = (-LIMIT, 0) if value < 0 else (0 if real or value == 0 else 1, LIMIT)
+        self.conditions[name] = f"{low} <= {name} <= 0" if value < 0 else f"{name} >= {low}"
         self.values[name] = value
-        self.lines.append(f"if not {low} <= {name} <= {LIMIT}: return None")
-        return (self.trace.real if real else self.trace.whole)("gene", (name,), (low, LIMIT))
+        return (self.trace.real if real else self.trace.whole)("gene", (name,), (low, high))
 
     def code(self, result: tuple[Any, ...]) -> Code:
         """The code that gives `result`."""
         self.lines.append(f"return {self._result(result)}")
-        lines = [f"def straight({', '.join(self.arguments)}):", *self.lines]
-        space = dict(CALLS)
-        exec("\n ".join(lines), space)
-        return space["straight"]
+        limit = " + ".join(name for name in self.conditions if self.values[name] >= 0) + f" <= {LIMIT}"
+        usual = " and ".join([*self.conditions.values(), limit])
+        head = f"def straight(label, {', '.join(self.conditions)}):", f"if not ({usual}): return None"
+        space: dict[str, Any] = {"new": tuple.__new__, **CALLS, **self.kinds}
+        exec("\n ".join([*head, *self.lines]), space)
+        code: Code = space["straight"]
+        return code
 
     def _result(self, value: Any) -> str:
         if isinstance(value, tuple):
-            return f"({''.join(f'{self._result(inner)}, ' for inner in value)})"
+            inner = f"({''.join(f'{self._result(item)}, ' for item in value)})"
+            if type(value) is tuple:
+                return inner
+            self.kinds[type(value).__name__] = type(value)
+            return f"new({type(value).__name__}, {inner})"
+        if isinstance(value, str) and value.startswith(LABEL):
+            return f"label + {value.removeprefix(LABEL)!r}" if value != LABEL else "label"
         return self._operand(value) if isinstance(value, (Whole, Real)) else repr(value)
 
     def _answer(self, question: Question) -> Any:

@@ -26,7 +26,7 @@ Function = Callable[..., tuple[Any, ...]]
 
 
 def function_of(code: Code) -> Function:
-    return lambda _, *numbers: (code(dict(zip(ENDS, numbers, strict=True))),)
+    return lambda _, __, *numbers: (code(dict(zip(ENDS, numbers, strict=True))),)
 
 
 def numbers_of(row: Values) -> list[float]:
@@ -36,7 +36,7 @@ def numbers_of(row: Values) -> list[float]:
 def given_by(function: Function, row: Values) -> tuple[Any, ...]:
     """What a function gives of numbers; a case without a finite result is none."""
     try:
-        found = function("", *numbers_of(row))
+        found = function("", "", *numbers_of(row))
         assume(math.isfinite(found[0]))
     except (ZeroDivisionError, OverflowError, ValueError):
         assume(False)
@@ -52,8 +52,8 @@ def test_code_gives_what_its_function_gives_or_says_that_it_is_not_for_these_num
     expected, also = given_by(function, row), given_by(function, other)
     straight = written(function, "", numbers_of(row))
     assert straight is not left_to_function
-    assert straight(*numbers_of(row)) == expected
-    assert straight(*numbers_of(other)) in (None, also)
+    assert straight("", *numbers_of(row)) == expected
+    assert straight("", *numbers_of(other)) in (None, also)
 
 
 class Counted:
@@ -62,40 +62,40 @@ class Counted:
     def __init__(self, function: Function) -> None:
         self.function, self.asked = function, 0
 
-    def __call__(self, structure: Hashable, *numbers: Any) -> tuple[Any, ...]:
+    def __call__(self, structure: Hashable, label: str, *numbers: Any) -> tuple[Any, ...]:
         self.asked += all(type(number) in (int, float) for number in numbers)
-        return self.function(structure, *numbers)
+        return self.function(structure, label, *numbers)
 
 
 def test_a_structure_met_often_is_not_asked_for_again() -> None:
-    function = Counted(lambda word, x: (word, x * x if x > 10 else -x))
+    function = Counted(lambda word, label, x: (word, f"{label}.one", x * x if x > 10 else -x))
     quick = Written(function)
     for x in (*range(1, 9), *range(11, 90)):
-        assert quick("a", x) == ("a", x * x if x > 10 else -x)
+        assert quick("a", f"n{x}", x) == ("a", f"n{x}.one", x * x if x > 10 else -x)
     before = function.asked
     for x in (*range(1, 9), *range(90, 200)):
-        assert quick("a", x) == ("a", x * x if x > 10 else -x)
+        assert quick("a", f"n{x}", x) == ("a", f"n{x}.one", x * x if x > 10 else -x)
     assert function.asked == before
-    assert quick("b", 3) == ("b", -3)
+    assert quick("b", "", 3) == ("b", ".one", -3)
     assert function.asked == before + 1
 
 
 @pytest.mark.parametrize("x", [LIMIT + 1, -7, 0, 2.5])
 def test_numbers_of_another_kind_are_not_taken_for_those_that_were_met(x: float) -> None:
-    quick = Written(lambda _, x: (x // 2 * 2, max(x, 1)))
+    quick = Written(lambda _, __, x: (x // 2 * 2, max(x, 1)))
     for number in range(1, 2 * TRUSTED):
-        quick("", number)
+        quick("", "", number)
     for _ in range(2 * TRUSTED):
-        assert quick("", x) == (x // 2 * 2, max(x, 1))
+        assert quick("", "", x) == (x // 2 * 2, max(x, 1))
 
 
 def test_a_function_that_looks_at_types_is_asked_each_time() -> None:
-    quick = Written(lambda _, x: (x % 3 if isinstance(x, int) else 1,))
-    assert [quick("", x) for x in range(1, 99)] == [(x % 3,) for x in range(1, 99)]
+    quick = Written(lambda _, __, x: (x % 3 if isinstance(x, int) else 1,))
+    assert [quick("", "", x) for x in range(1, 99)] == [(x % 3,) for x in range(1, 99)]
 
 
 def test_what_a_function_raises_is_raised() -> None:
-    def picky(_: Hashable, x: int) -> tuple[Any, ...]:
+    def picky(_: Hashable, __: str, x: int) -> tuple[Any, ...]:
         if x > 20:
             raise GenomeError(f"{x} is too large")
         return (3 * x,)
@@ -104,17 +104,17 @@ def test_what_a_function_raises_is_raised() -> None:
     for x in (*range(1, 20), 21, *range(5, 20)):
         for _ in range(TRUSTED):
             if x <= 20:
-                assert quick("", x) == (3 * x,)
+                assert quick("", "", x) == (3 * x,)
             else:
                 with pytest.raises(GenomeError, match="21 is too large"):
-                    quick("", x)
+                    quick("", "", x)
 
 
 def test_structures_may_be_many_or_have_no_hash() -> None:
-    quick = Written(lambda structure, x: (str(structure), x))
-    assert quick(["no hash"], 1) == ("['no hash']", 1)
+    quick = Written(lambda structure, _, x: (str(structure), x))
+    assert quick(["no hash"], "", 1) == ("['no hash']", 1)
     for number in range(2 * MOST_STRUCTURES):
-        assert quick(number, 1) == (str(number), 1)
+        assert quick(number, "", 1) == (str(number), 1)
     assert len(quick.met) <= MOST_STRUCTURES
 
 
