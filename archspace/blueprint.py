@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import count
 from typing import NamedTuple
 
-from archspace.blocks.registry import Family, family
+from archspace.blocks.registry import Family, family, family_of
 from archspace.errors import GenomeError
 from archspace.genome import Auxiliary, Genome, Probabilities, Shape, Stage
 from archspace.parts.head import plan_head
@@ -148,23 +148,6 @@ def _draw_stages(genome: Genome) -> tuple[StagePlan, ...]:
             raise GenomeError(f"stage {number}: {error}") from None
         width = drawn.width
     return tuple(stages)
-
-
-def family_of(number: int, stage: Stage) -> Family:
-    """The family of a stage's block; raises GenomeError where the stage's genes are not its."""
-    try:
-        kind = family(stage.block)
-    except GenomeError as error:
-        raise GenomeError(f"stage {number}: {error}") from None
-    if not isinstance(stage.genes, kind.genes):
-        raise GenomeError(
-            f"stage {number}: block {stage.block!r} takes {kind.genes.__name__}, not {type(stage.genes).__name__}"
-        )
-    if kind.growth and stage.width is not None:
-        raise GenomeError(f"stage {number}: width: that of block {stage.block!r} follows from its genes; leave it out")
-    if not kind.growth and stage.width is None:
-        raise GenomeError(f"stage {number}: missing key 'width'")
-    return kind
 
 
 def probabilities(genome: Genome, kinds: Sequence[Family]) -> Probabilities | None:

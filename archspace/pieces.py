@@ -8,8 +8,8 @@ from functools import cache
 from operator import attrgetter
 from typing import Any, NamedTuple, get_type_hints
 
-from archspace.blocks.registry import Family, family
-from archspace.blueprint import check_target, closing, draw_stage, family_of, probabilities
+from archspace.blocks.registry import Family, family, family_of
+from archspace.blueprint import check_target, closing, draw_stage, probabilities
 from archspace.featuremap import FeatureMap
 from archspace.genome import Genome, Head, Probabilities, Shape, Stage, Stem, Survival
 from archspace.parts.head import plan_head
