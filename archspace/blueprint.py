@@ -8,9 +8,9 @@ from functools import cached_property
 from itertools import count
 from typing import NamedTuple
 
-from archspace.blocks.registry import Family, family
+from archspace.blocks.registry import Family, family, family_of
 from archspace.errors import GenomeError
-from archspace.genome import Auxiliary, Genome, Probabilities, Shape, Stage, Survival
+from archspace.genome import Auxiliary, Genome, Probabilities, Shape, Stage
 from archspace.parts.head import plan_head
 from archspace.parts.stem import plan_stem
 from archspace.parts.survival import SURVIVAL
@@ -107,10 +107,7 @@ class Blueprint:
 
 def draw(genome: Genome, input: Shape = (3, 224, 224), classes: int = 1000) -> Blueprint:
     """The blueprint of `genome` for inputs of (channels, height, width); raises GenomeError with the stage at fault."""
-    if min(input) < 1:
-        raise GenomeError(f"input {input}: channels, height and width must be at least 1")
-    if classes < 2:
-        raise GenomeError(f"classes must be at least 2, not {classes}")
+    check_target(input, classes)
     stages = _draw_stages(genome)
     width = stages[-1].width
     blueprint = Blueprint(
@@ -127,44 +124,33 @@ def draw(genome: Genome, input: Shape = (3, 224, 224), classes: int = 1000) -> B
     return blueprint
 
 
+def check_target(input: Shape, classes: int) -> None:
+    """Refuse what no network can have; raises GenomeError."""
+    if min(input) < 1:
+        raise GenomeError(f"input {input}: channels, height and width must be at least 1")
+    if classes < 2:
+        raise GenomeError(f"classes must be at least 2, not {classes}")
+
+
 def _draw_stages(genome: Genome) -> tuple[StagePlan, ...]:
     stages: list[StagePlan] = []
     width = genome.stem.width
-    kinds = tuple(map(_family_of, count(1), genome.stages))
-    kept, before = _probabilities(genome, kinds), 0
+    kinds = tuple(map(family_of, count(1), genome.stages))
+    kept, before = probabilities(genome, kinds), 0
     for number, (kind, stage) in enumerate(zip(kinds, genome.stages, strict=True), start=1):
         following = genome.stages[number] if number < len(genome.stages) else None
         ps = kept.part(before, stage.depth) if kept is not None and kind.residual else None
         before = before + stage.depth if kind.residual else before
         try:
-            if number == 1 and genome.stem.kind == "none":
-                drawn = _draw_on_image(kind, stage)
-            else:
-                drawn = _draw_stage(kind, stage, width, genome.survival, ps)
-            stages.append(_closed(drawn, kind, stage, following))
+            drawn = draw_stage(kind, stage, None if number == 1 and genome.stem.kind == "none" else width, ps)
+            stages.append(drawn._replace(exit=closing(kind, stage, drawn.width, following)))
         except GenomeError as error:
             raise GenomeError(f"stage {number}: {error}") from None
         width = drawn.width
     return tuple(stages)
 
 
-def _family_of(number: int, stage: Stage) -> Family:
-    try:
-        kind = family(stage.block)
-    except GenomeError as error:
-        raise GenomeError(f"stage {number}: {error}") from None
-    if not isinstance(stage.genes, kind.genes):
-        raise GenomeError(
-            f"stage {number}: block {stage.block!r} takes {kind.genes.__name__}, not {type(stage.genes).__name__}"
-        )
-    if kind.growth and stage.width is not None:
-        raise GenomeError(f"stage {number}: width: that of block {stage.block!r} follows from its genes; leave it out")
-    if not kind.growth and stage.width is None:
-        raise GenomeError(f"stage {number}: missing key 'width'")
-    return kind
-
-
-def _probabilities(genome: Genome, kinds: Sequence[Family]) -> Probabilities | None:
+def probabilities(genome: Genome, kinds: Sequence[Family]) -> Probabilities | None:
     """Survival of every block that has a branch to skip, first to last; None where none is ever skipped."""
     if genome.survival.last == 1.0:
         return None
@@ -175,13 +161,17 @@ def _probabilities(genome: Genome, kinds: Sequence[Family]) -> Probabilities | N
     return genome.survival.probabilities(sum(depths))
 
 
-def _draw_stage(kind: Family, stage: Stage, in_width: int, survival: Survival, ps: Probabilities | None) -> StagePlan:
+def draw_stage(kind: Family, stage: Stage, in_width: int | None, ps: Probabilities | None) -> StagePlan:
+    """A stage that sees `in_width` channels, or the image; without what closes it. Raises GenomeError."""
+    if in_width is None:
+        return _draw_on_image(kind, stage)
     entry = kind.enter(stage.genes, in_width, stage.width, stage.stride)
     if kind.growth:
         return _draw_growing(kind, kind.growth(stage.genes), stage, entry.width, entry.planned)
     survive: Callable[[Planned], Planned] = _always
     if ps is not None:
-        survive = lambda branch: SURVIVAL[survival.mode](branch=branch, p=Symbol("p"))  # noqa: E731
+        part = SURVIVAL[ps.survival.mode]
+        survive = lambda branch: part(branch=branch, p=Symbol("p"))  # noqa: E731
     assert stage.width is not None
     changes = bool(entry.stride != 1 or entry.width != stage.width)
     first = kind.lay_out(stage.genes, entry.width if changes else stage.width, stage.width, entry.stride, survive)
@@ -217,12 +207,12 @@ def _draw_on_image(kind: Family, stage: Stage) -> StagePlan:
     return StagePlan(stage.block, stage.depth, stage.width, _runs(first, steady, stage.depth, None))
 
 
-def _closed(plan: StagePlan, kind: Family, stage: Stage, following: Stage | None) -> StagePlan:
-    """The stage with what `close` plans, unless the next stage begins with an activation of its own."""
-    closing = kind.close(stage.genes, plan.width)
-    if closing is None or (following and family(following.block).close(following.genes, plan.width) is not None):
-        return plan
-    return StagePlan(plan.block, plan.depth, plan.width, plan.runs, plan.entry, closing, plan.container)
+def closing(kind: Family, stage: Stage, width: int, following: Stage | None) -> Planned | None:
+    """What `close` plans behind a stage, unless the next stage begins with an activation of its own."""
+    planned = kind.close(stage.genes, width)
+    if planned is None or (following and family(following.block).close(following.genes, width) is not None):
+        return None
+    return planned
 
 
 def _runs(first: Planned, steady: Planned, depth: int, ps: Probabilities | None) -> tuple[Run, ...]:

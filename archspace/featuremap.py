@@ -68,8 +68,8 @@ class FeatureMap(NamedTuple):
         before, height, width, params, macs, flops, acts, layers, expected, saved, held, kept, _ = self
         if not kept:
             saved += FLOAT * before * height * width
-        around = 2 * (kernel // 2 if padding is None else padding) - kernel
-        height, width = (height + around) // stride + 1, (width + around) // stride + 1
+        around = 2 * (kernel // 2 if padding is None else padding) - kernel + stride
+        height, width = (height + around) // stride, (width + around) // stride
         if height < 1 or width < 1:
             self._left(0)
         weights, area = channels * (before // groups) * kernel * kernel, height * width
@@ -159,7 +159,7 @@ class FeatureMap(NamedTuple):
 
     def subsample(self, channels: int, stride: int) -> FeatureMap:
         """Every `stride`-th position, missing channels filled with zeros: no cost."""
-        height, width = -(-self.height // stride), -(-self.width // stride)
+        height, width = (self.height + stride - 1) // stride, (self.width + stride - 1) // stride
         return _new(FeatureMap, (channels, height, width, *self[3:11], False, False))
 
     def adaptive_pool(self, side: int = 1) -> FeatureMap:
@@ -278,5 +278,5 @@ class FeatureMap(NamedTuple):
 
 def _pooled(side: int, kernel: int, stride: int) -> int:
     """How many windows fit; torch drops a last one that would begin beyond the edge."""
-    count = -(-(side - kernel) // stride) + 1
+    count = (side - kernel + 2 * stride - 1) // stride
     return count - 1 if (count - 1) * stride >= side else count

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from archspace.closed_form import Cost, cost_of
+from archspace.blueprint import draw
+from archspace.closed_form import Cost, cost, cost_of
 from archspace.document import read_text
 from archspace.errors import GenomeError
 from archspace.memory import training_memory
@@ -57,9 +58,12 @@ def one_by_one(space: Space, rows: Sequence[Row], figures: Sequence[str] = FIGUR
 
 def _figures_of_row(space: Space, row: Row, figures: Sequence[str]) -> list[float]:
     try:
-        return _figures(cost_of(genome_of(space, row), space.input, space.classes), figures)
+        genome = genome_of(space, row)
+        expected = cost(draw(genome, space.input, space.classes))
     except GenomeError:
         return [np.nan] * len(figures)
+    assert cost_of(genome, space.input, space.classes) == expected
+    return _figures(expected, figures)
 
 
 def _figures(cost: Cost, figures: Sequence[str]) -> list[Any]:

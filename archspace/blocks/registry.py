@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from archspace.errors import GenomeError, UserError, did_you_mean
 
 if TYPE_CHECKING:
+    from archspace.genome import Stage
     from archspace.plan import Part, Planned
 
 
@@ -121,3 +122,20 @@ def family(name: str) -> Family:
     if name not in known:
         raise GenomeError(f"unknown block {name!r}{did_you_mean(name, known)}; known are {', '.join(sorted(known))}")
     return known[name]
+
+
+def family_of(number: int, stage: Stage) -> Family:
+    """The family of a stage's block; raises GenomeError where the stage's genes are not its."""
+    try:
+        kind = family(stage.block)
+    except GenomeError as error:
+        raise GenomeError(f"stage {number}: {error}") from None
+    if not isinstance(stage.genes, kind.genes):
+        raise GenomeError(
+            f"stage {number}: block {stage.block!r} takes {kind.genes.__name__}, not {type(stage.genes).__name__}"
+        )
+    if kind.growth and stage.width is not None:
+        raise GenomeError(f"stage {number}: width: that of block {stage.block!r} follows from its genes; leave it out")
+    if not kind.growth and stage.width is None:
+        raise GenomeError(f"stage {number}: missing key 'width'")
+    return kind

@@ -33,7 +33,7 @@ CONVOLUTIONS = {"cifar": (3, 1), "regnet": (3, 2), "googlenet": (7, 2)}
 """Kernel and stride of the stems that are one convolution, normalised and rectified."""
 
 
-def plan_stem(stem: Stem, channels: Symbol) -> Planned | None:
+def plan_stem(stem: Stem, channels: int | Symbol) -> Planned | None:
     """The stem for images of `channels`, or None where the first stage sees the image itself."""
     if stem.kind == "none":
         return None

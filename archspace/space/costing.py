@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from archspace.closed_form import Cost, cost_of
+from archspace.blueprint import draw
+from archspace.closed_form import Cost, cost
 from archspace.errors import GenomeError
 from archspace.program import Array, Columns, Program, compiled, index_of, size_of
 from archspace.space.space import FAMILY, Gene, Space, Value, genome_of
@@ -129,7 +130,7 @@ class Costing:
         trace = Trace(oracle)
         try:
             genome = genome_of(self.space, _unknowns(self.space.genes, trace))
-            wanted = self.figures(cost_of(genome, self.space.input, self.space.classes))
+            wanted = self.figures(cost(draw(genome, self.space.input, self.space.classes)))
             at.program = compiled(trace, wanted)
         except GenomeError:
             pass
@@ -174,7 +175,7 @@ class Costing:
         values = {gene.name: gene.values[0] for gene in self.space.genes}
         values |= {name: value_at(gene, columns[name][row]) for name, gene in self.genes.items()}
         try:
-            return self.figures(cost_of(genome_of(self.space, values), self.space.input, self.space.classes))
+            return self.figures(cost(draw(genome_of(self.space, values), self.space.input, self.space.classes)))
         except GenomeError:
             return [np.nan]
 
