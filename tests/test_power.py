@@ -67,9 +67,19 @@ def test_one_seed_cannot_tell_variance_within_anchors_from_that_between() -> Non
         components_of(found)
 
 
-def test_many_anchors_have_the_power_of_the_t_test() -> None:
-    expected = TTestPower().power(0.5, 40, 0.05)
-    assert difference_power(known(40), 40, 0.5, 0.05) == pytest.approx(expected, abs=1e-3)
+@pytest.mark.parametrize(
+    ("anchors", "effect", "reached"), [(40, 0.5, 499 / 10_000), (10, 0.9, 25 / 512), (12, 0.0, 102 / 2048)]
+)
+def test_power_is_that_of_the_t_test_at_the_level_that_can_be_reached(
+    anchors: int, effect: float, reached: float
+) -> None:
+    expected = TTestPower().power(effect, anchors, reached)
+    assert difference_power(known(anchors), anchors, effect, 0.05) == pytest.approx(expected, abs=1e-9)
+
+
+def test_effects_of_many_standard_errors_are_surely_seen() -> None:
+    assert difference_power(known(12), 12, 1e6, 0.05) == 1.0
+    assert equivalence_power(known(12), 1e6, 0.0, 0.05) == 1.0
 
 
 @pytest.mark.parametrize(
