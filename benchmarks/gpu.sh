@@ -48,8 +48,8 @@ part "what is correct on a GPU" 110 "$PYTHON" -m pytest -n 0 -q -rA -p no:cachep
     tests/test_training.py::test_the_host_never_waits_for_a_step_of_the_gpu
 training "ResNet-20 beside the bare step and a plain loop" 100 $R20 --compiled $FIRST --rounds 5 ${SIZE:+$SIZE}
 part "three seeds at once" 150 bash -c "
-    for seed in 0 1 2; do $PYTHON benchmarks/resnet20.py \$seed $QUICK --out $OUT/one.json & done; wait
-    rm -f $OUT/one.json; $PYTHON benchmarks/resnet20.py --merge $QUICK --out $SEEDS"
+    for seed in 0 1 2; do $PYTHON benchmarks/resnet20.py \$seed $QUICK --out $ARCHSPACE_CACHE/seed\$seed.json & done; wait
+    $PYTHON benchmarks/resnet20.py --merge $QUICK --out $SEEDS"
 training "ResNeXt-29" 60 $RNX --compiled $FIRST --rounds 3 ${SIZE:+$SIZE}
 training "DenseNet-BC" 70 $DENSE --compiled $FIRST --rounds 3 ${SIZE:+$SIZE}
 WHOLE="--whole --epochs 3"
