@@ -1,7 +1,8 @@
 """How weights start, and at which rate: ResNet-20 on CIFAR-10 with the recipe `fast`, val error after its epochs.
 
 Run it as `ARCHSPACE_DATA=... python benchmarks/initialisation.py`: every combination of NETWORKS, STARTS and RATES, or
-some of them given as `A:he:0.2` (shortcut type, start, rate), as many side by side as `--together` says. It writes benchmarks/results/initialisation.json,
+some of them given as `A:he:0.2` (shortcut type, start, rate), as many side by side as `--together` says. It writes
+benchmarks/results/initialisation.json,
 in which combinations measured before stay. On one core a combination takes an hour and more.
 """
 

@@ -42,9 +42,10 @@ FOLDER = Path("runs") / f"resnet20-{DEVICE}"
 RESULTS = Path(__file__).parent / "results"
 
 
-def setting(quick: bool) -> tuple[Task, Recipe, Mode]:
+def setting(quick: bool, rate: float | None) -> tuple[Task, Recipe, Mode]:
     """What is trained on, how, and in which mode."""
-    task, recipe = load_task(TASK), load_recipe(RECIPE)
+    task, recipe = load_task(TASK), load_recipe(RECIPE).model_copy(update={"compile": "graphs"})
+    recipe = recipe.model_copy(update={"lr": rate}) if rate else recipe
     if quick:
         task, recipe = part_of(task, 256), recipe.model_copy(update={"epochs": 3, "rungs": (3,), "norm_batches": 1})
     if DEVICE == "cpu":
@@ -53,14 +54,15 @@ def setting(quick: bool) -> tuple[Task, Recipe, Mode]:
     return task, recipe, fastest(archspace.load_genome(NETWORK), task, recipe, DEVICE, print)
 
 
-def one_seed(seed: int, quick: bool) -> dict[str, Any]:
+def one_seed(seed: int, quick: bool, start_of: str, rate: float | None) -> dict[str, Any]:
     """Train to the end, from where it was; the curve, and the test split once, at the end."""
-    task, recipe, mode = setting(quick)
+    task, recipe, mode = setting(quick, rate)
     folder = FOLDER / f"{seed}{'-quick' * quick}"
     folder.mkdir(parents=True, exist_ok=True)
     start = load_checkpoint(folder)
     keep_metrics(folder, start.epoch if start else 0)
-    network = archspace.build(NETWORK, task.input, task.classes, seed)
+    genome = dataclasses.replace(archspace.load_genome(NETWORK), initialisation=start_of)
+    network = archspace.build(genome, task.input, task.classes, seed)
     for epoch, state in train(network, task, recipe, mode, seed, start):
         append_metrics(folder, dataclasses.asdict(epoch))
         save_checkpoint(state, folder)
@@ -73,6 +75,8 @@ def one_seed(seed: int, quick: bool) -> dict[str, Any]:
     curve = read_metrics(folder)
     result = {
         "seed": seed,
+        "start": start_of,
+        "rate": recipe.lr,
         "test_error": error,
         "test_cross_entropy": nats,
         "seconds": sum(epoch["seconds"] for epoch in curve),
@@ -111,13 +115,15 @@ def main() -> None:
     parser.add_argument("seeds", nargs="*", type=int, default=list(SEEDS))
     parser.add_argument("--merge", action="store_true")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--start", default="auto", help="how weights start, as a genome's initialisation")
+    parser.add_argument("--rate", type=float, help="in place of the recipe's")
     parser.add_argument(
         "--out", type=Path, default=RESULTS / ("resnet20_gpu.json" if DEVICE == "cuda" else "resnet20.json")
     )
     asked = parser.parse_args()
     torch.set_num_threads(1)
     for seed in () if asked.merge else asked.seeds:
-        found = one_seed(seed, asked.quick)
+        found = one_seed(seed, asked.quick, asked.start, asked.rate)
         gather(asked.out, asked.quick)
         if found["test_error"] > GOAL and not asked.quick:
             raise SystemExit(f"seed {seed}: a test error of {found['test_error']:.2%} misses the goal of {GOAL:.0%}")
