@@ -15,7 +15,7 @@ from statsmodels.stats.weightstats import ttost_paired
 
 from archspace.analysis.bootstrap import interquartile_mean, interval_of, probability_better, resample
 from archspace.analysis.contrasts import Floats, grid_of, pair
-from archspace.analysis.equivalence import Precision, Wrong, holm, precision, t_interval, tost
+from archspace.analysis.equivalence import Precision, Wrong, holm, precision, t_interval, t_test_p, tost
 from archspace.analysis.mixed import mixed_model
 from archspace.analysis.permutation import EXACT_UP_TO, sign_flip_p, smallest_p
 from archspace.errors import UserError
@@ -94,6 +94,13 @@ def test_equivalence_agrees_with_statsmodels(margin: float) -> None:
     p, low, high = ttost_paired(found.effects, np.zeros(8), -margin, margin)
     same = tost(precision(found), margin)
     assert (same.p, same.p_low, same.p_high) == pytest.approx((p, low[1], high[1]))
+
+
+def test_student_s_p_is_scipy_s() -> None:
+    found = paired(known_effects(4, 8))
+    assert t_test_p(precision(found)) == pytest.approx(stats.ttest_1samp(found.effects, 0.0).pvalue)
+    assert t_test_p(Precision(0.1, 0.0, 5, 0.0)) == 0.0
+    assert t_test_p(Precision(0.0, 0.0, 5, 0.0)) == 1.0
 
 
 @pytest.mark.parametrize(("effect", "p"), [(0.1, 0.0), (0.3, 1.0), (-0.4, 1.0)])

@@ -15,6 +15,7 @@ from scipy import stats
 from archspace.analysis.contrasts import Contrast, grid_of
 from archspace.analysis.equivalence import Precision
 from archspace.analysis.findings import Rules
+from archspace.analysis.permutation import sign_flip_p
 from archspace.analysis.power import difference_power, equivalence_power
 from archspace.analysis.synthetic import Truth, synthesise
 from archspace.analysis.verdict import Judged, judge
@@ -80,6 +81,18 @@ def test_equal_arms_under_different_names_get_a_difference_at_most_as_often_as_a
         any(one.verdict in ("superior", "inferior") for one in study) for study in judged(NULL, 12, 1_000, NO_MARGIN)
     )
     assert 0 < found <= limits(ALPHA, 1_000)[1]
+
+
+def test_images_that_are_hard_for_one_arm_at_all_anchors_make_no_differences() -> None:
+    truth = replace(NULL, effect_sd=0.1, seed_sd=0.1)
+    studies = list(judged(truth, 12, 120, NO_MARGIN, images=800))
+    found = sum(any(one.verdict != "inconclusive" for one in study) for study in studies)
+    assert found <= limits(ALPHA, 120)[1]
+    # On these very images the differences are there: sign flips alone find them much more often.
+    blind = sum(
+        any(3 * sign_flip_p(one.paired.effects, np.random.default_rng(0)) < ALPHA for one in s) for s in studies
+    )
+    assert blind > limits(ALPHA, 120)[1]
 
 
 def test_trainings_that_fail_at_random_make_no_differences() -> None:

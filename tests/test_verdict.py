@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from archspace.analysis.contrasts import Contrast, grid_of
+from archspace.analysis.equivalence import t_test_p
 from archspace.analysis.findings import Estimate, Finding, PValues, Rules, to_json
 from archspace.analysis.synthetic import Truth, synthesise
 from archspace.analysis.verdict import analyse, judge, verdict_of
@@ -140,6 +141,8 @@ def test_holm_counts_every_contrast_of_the_study() -> None:
     nothing = [Contrast(f"b/{name}", "b", name) for name in "cde"]
     alone, among = (analyse(rows, [CONTRAST, *more], RULES).findings[0] for more in ([], nothing))
     assert (alone.verdict, among.verdict) == ("superior", "inconclusive")
+    assert alone.smallest_seen is not None
+    assert among.smallest_seen is None
     assert among.p.difference_holm == pytest.approx(4 * alone.p.difference) == pytest.approx(4 / 64)
 
 
@@ -180,6 +183,7 @@ def test_images_widen_what_the_verdict_goes_by() -> None:
         analyse(study.results, [CONTRAST], RULES, wrong).findings[0] for wrong in (study.wrong, None)
     )
     assert with_images.known.images > 0.5
+    assert with_images.p.difference == t_test_p(with_images.known) > without.p.difference
     assert with_images.effect.high - with_images.effect.low > without.effect.high - without.effect.low
     assert any("Test images were not given" in note for note in without.notes)
     assert not any("Test images were not given" in note for note in with_images.notes)

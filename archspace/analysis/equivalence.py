@@ -68,6 +68,13 @@ def t_interval(known: Precision, confidence: float = 0.95) -> tuple[float, float
     return known.estimate - half, known.estimate + half
 
 
+def t_test_p(known: Precision) -> float:
+    """Two-sided p-value of Student's test of no mean effect, at the precision known: what images add is in it."""
+    from scipy import stats
+
+    return float(2 * stats.t.sf(abs(known.estimate) / known.se, known.df)) if known.se else float(not known.estimate)
+
+
 def tost(known: Precision, margin: float) -> Equivalence:
     """Is the effect within ±`margin`? Two one-sided t tests over anchors (Schuirmann 1987, 10.1007/BF01068419).
 

@@ -46,7 +46,11 @@ class Estimate:
 
 @dataclass(frozen=True)
 class PValues:
-    """p-values of a contrast: sign flips against no effect, two one-sided tests against the margin; each with Holm."""
+    """p-values of a contrast: against no effect and against the margin, each with Holm.
+
+    `difference` is that of sign flips, or, with test images given, the larger of it and Student's over both anchors and
+    images; `equivalence` that of two one-sided tests.
+    """
 
     difference: float
     difference_holm: float

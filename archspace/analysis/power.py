@@ -140,7 +140,10 @@ def difference_power(known: Precision, anchors: int, effect: float, level: float
 
 
 def equivalence_power(known: Precision, margin: float, effect: float, level: float) -> float:
-    """Power of the two one-sided tests at a true `effect` (Phillips 1990, 10.1007/BF01063556); 0 where below."""
+    """Power of the two one-sided tests at a true `effect` (Phillips 1990, 10.1007/BF01063556).
+
+    A lower bound, close from a half upwards: both tests are taken to fail apart from each other.
+    """
     from scipy import stats
 
     if not known.se:
