@@ -25,7 +25,6 @@ from archspace.searching.machine import describe, versions
 from archspace.training.checkpoint import load_checkpoint, save_checkpoint
 from archspace.training.device import choose_device, choose_mode
 from archspace.training.evaluation import evaluate
-from archspace.training.fastest import fastest
 from archspace.training.feed import feed
 from archspace.training.loop import train
 from archspace.training.mode import Mode
@@ -38,30 +37,31 @@ FASTER = {"layout": "channels_last"}
 GOAL = 0.12
 """The test error that the recipe is to stay below."""
 DEVICE = choose_device()
-FOLDER = Path("runs") / f"resnet20-{DEVICE}"
 RESULTS = Path(__file__).parent / "results"
 
 
-def setting(quick: bool, rate: float | None) -> tuple[Task, Recipe, Mode]:
+def recipe_of(asked: argparse.Namespace) -> Recipe:
+    """The recipe as it is, but for what the command line changes; on a GPU steps are recorded."""
+    changes = {"lr": asked.rate, "batch": asked.batch, "weight_decay": asked.decay}
+    recipe = load_recipe(RECIPE).model_copy(update={name: value for name, value in changes.items() if value})
+    recipe = recipe.model_copy(update={"compile": "graphs"} if DEVICE == "cuda" else FASTER)
+    return recipe.model_copy(update={"epochs": 3, "rungs": (3,), "norm_batches": 1}) if asked.quick else recipe
+
+
+def setting(asked: argparse.Namespace) -> tuple[Task, Recipe, Mode]:
     """What is trained on, how, and in which mode."""
-    task, recipe = load_task(TASK), load_recipe(RECIPE).model_copy(update={"compile": "graphs"})
-    recipe = recipe.model_copy(update={"lr": rate}) if rate else recipe
-    if quick:
-        task, recipe = part_of(task, 256), recipe.model_copy(update={"epochs": 3, "rungs": (3,), "norm_batches": 1})
-    if DEVICE == "cpu":
-        recipe = recipe.model_copy(update=FASTER)
-        return task, recipe, choose_mode(recipe, DEVICE)
-    return task, recipe, fastest(archspace.load_genome(NETWORK), task, recipe, DEVICE, print)
+    task, recipe = load_task(TASK), recipe_of(asked)
+    return part_of(task, 256) if asked.quick else task, recipe, choose_mode(recipe, DEVICE)
 
 
-def one_seed(seed: int, quick: bool, start_of: str, rate: float | None) -> dict[str, Any]:
+def one_seed(seed: int, asked: argparse.Namespace) -> dict[str, Any]:
     """Train to the end, from where it was; the curve, and the test split once, at the end."""
-    task, recipe, mode = setting(quick, rate)
-    folder = FOLDER / f"{seed}{'-quick' * quick}"
+    task, recipe, mode = setting(asked)
+    folder = folder_of(asked) / str(seed)
     folder.mkdir(parents=True, exist_ok=True)
     start = load_checkpoint(folder)
     keep_metrics(folder, start.epoch if start else 0)
-    genome = dataclasses.replace(archspace.load_genome(NETWORK), initialisation=start_of)
+    genome = dataclasses.replace(archspace.load_genome(NETWORK), initialisation=asked.start)
     network = archspace.build(genome, task.input, task.classes, seed)
     for epoch, state in train(network, task, recipe, mode, seed, start):
         append_metrics(folder, dataclasses.asdict(epoch))
@@ -75,8 +75,6 @@ def one_seed(seed: int, quick: bool, start_of: str, rate: float | None) -> dict[
     curve = read_metrics(folder)
     result = {
         "seed": seed,
-        "start": start_of,
-        "rate": recipe.lr,
         "test_error": error,
         "test_cross_entropy": nats,
         "seconds": sum(epoch["seconds"] for epoch in curve),
@@ -87,17 +85,25 @@ def one_seed(seed: int, quick: bool, start_of: str, rate: float | None) -> dict[
     return result
 
 
-def gather(out: Path, quick: bool) -> None:
+def folder_of(asked: argparse.Namespace) -> Path:
+    """Where trainings of this kind are kept."""
+    changed = (str(value) for value in (asked.start, asked.rate, asked.batch, asked.decay, asked.quick) if value)
+    return Path("runs") / f"resnet20-{DEVICE}" / "-".join(changed)
+
+
+def gather(asked: argparse.Namespace) -> None:
     """Write what is known of all seeds: those of this folder, and those that the file has."""
-    found = [json.loads(path.read_text()) for path in FOLDER.glob(f"*{'-quick' * quick}/result.json")]
-    found = [run for run in found if quick or len(run["epochs"]) == load_recipe(RECIPE).epochs]
+    found = [json.loads(path.read_text()) for path in folder_of(asked).glob("*/result.json")]
+    recipe = recipe_of(asked)
+    out, found = asked.out, [run for run in found if len(run["epochs"]) == recipe.epochs]
     before = json.loads(out.read_text())["seeds"] if out.exists() else []
     runs = {run["seed"]: run for run in (*before, *found)}
     errors = [run["test_error"] for run in runs.values()]
     result = {
         "network": NETWORK,
         "task": f"{load_task(TASK).name} (JPEG), {load_task(TASK).splits}",
-        "recipe": {"name": RECIPE} | load_recipe(RECIPE).model_dump(),
+        "initialisation": asked.start,
+        "recipe": {"name": RECIPE} | recipe.model_dump(),
         "machine": describe(),
         "threads": 1,
         "versions": versions(),
@@ -116,19 +122,20 @@ def main() -> None:
     parser.add_argument("--merge", action="store_true")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--start", default="auto", help="how weights start, as a genome's initialisation")
-    parser.add_argument("--rate", type=float, help="in place of the recipe's")
+    for name, kind in {"rate": float, "batch": int, "decay": float}.items():
+        parser.add_argument(f"--{name}", type=kind, help="in place of the recipe's")
     parser.add_argument(
         "--out", type=Path, default=RESULTS / ("resnet20_gpu.json" if DEVICE == "cuda" else "resnet20.json")
     )
     asked = parser.parse_args()
     torch.set_num_threads(1)
     for seed in () if asked.merge else asked.seeds:
-        found = one_seed(seed, asked.quick, asked.start, asked.rate)
-        gather(asked.out, asked.quick)
+        found = one_seed(seed, asked)
+        gather(asked)
         if found["test_error"] > GOAL and not asked.quick:
             raise SystemExit(f"seed {seed}: a test error of {found['test_error']:.2%} misses the goal of {GOAL:.0%}")
     if asked.merge:
-        gather(asked.out, asked.quick)
+        gather(asked)
 
 
 if __name__ == "__main__":
