@@ -15,8 +15,8 @@ from archspace.cli.space import BUDGET_HELP, calibration_option
 if TYPE_CHECKING:
     from archspace.cli.bar import Bar
     from archspace.comparing.compare import Compared
-    from archspace.comparing.foresee import Foreseen
     from archspace.comparing.prepare import CompareRequest
+    from archspace.searching.foresee import Foreseen
     from archspace.searching.queue import Queue
 
 MEASURES = ("flops", "macs", "params", "acts")
@@ -136,8 +136,9 @@ def _request(
 def _dry_run(request: CompareRequest, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from archspace.comparing.foresee import foresee
-    from archspace.comparing.prepare import prepare
+    from archspace.comparing.compare import batch_of
+    from archspace.comparing.prepare import folder_of, prepare
+    from archspace.searching.foresee import foresee
 
     prepared = prepare(request)
     if not prepared.draws:
@@ -146,7 +147,7 @@ def _dry_run(request: CompareRequest, as_json: bool) -> None:
     for draw in prepared.draws:
         for note in draw.notes:
             click.echo(note, err=True)
-    foreseen = foresee(prepared, lambda words: click.echo(words, err=True))
+    foreseen = foresee(batch_of(prepared, folder_of(prepared)), lambda words: click.echo(words, err=True))
     if as_json:
         print_json(asdict(foreseen))
     else:

@@ -60,6 +60,48 @@ def run(study: Path, scale: float | None, runs: str | None, as_json: bool, **mac
     show(study, scale, as_json, study_page(loaded.folder), None)
 
 
+@study.command(short_help="What a study will take and can tell, before it starts.")
+@study_argument
+@scale_option
+@click.option("--pilot", type=click.Path(path_type=Path), metavar="STUDY", help="A study with results: its variance.")
+@click.option("--quick", is_flag=True, help="Measure nothing: no time is told.")
+@click.option("--concurrency", type=click.IntRange(min=1), help="Trainings side by side [one per core].")
+@click.option("--gpus-per-trial", type=click.FloatRange(min=0), help="GPU share of one training [0.25].")
+@runs_option
+@json_option
+def plan(
+    study: Path, scale: float | None, pilot: Path | None, quick: bool, runs: str | None, as_json: bool, **share: Any
+) -> None:
+    """Draw and match the anchors, and say how long the study takes and how many anchors it needs.
+
+    Trains a few networks for some seconds, of which nothing stays. With --pilot the power is that for the pilot's
+    variance.
+    """
+    from dataclasses import asdict
+
+    from archspace.lookup import runs_folder
+    from archspace.study.file import load_study
+    from archspace.study.plan import plan_lines, plan_study
+    from archspace.study.results import read_results
+
+    loaded, before = load_study(study, scale), None
+    if pilot is not None:
+        known = load_study(pilot)
+        before = (known, read_results(known))
+    made, design = plan_study(
+        loaded,
+        runs_folder(runs),
+        before,
+        measured=not quick,
+        tell=lambda words: click.echo(words, err=True),
+        **share,
+    )
+    if as_json:
+        print_json(asdict(made))
+    else:
+        click.echo("\n".join(plan_lines(loaded, made, design)))
+
+
 @study.command(short_help="What a study found.")
 @study_argument
 @scale_option

@@ -61,7 +61,7 @@ def compare(
     if prepared.draws:
         folder = folder_of(prepared)
         asked = sum(len(draw.candidates) for draw in prepared.draws)
-        ended = run_batch(_batch(prepared, folder), listener, executor, None, tell)
+        ended = run_batch(batch_of(prepared, folder), listener, executor, None, tell)
         for name, reason in ended.failed.items():
             tell(f"{name} failed and counts as guessing; the same command tries it again: {reason}")
         trained = asked - ended.unfinished
@@ -121,7 +121,8 @@ def _trained(draw: Draw, frame: pd.DataFrame, prepared: Prepared) -> Taken:
     return taken(draw.entrant.label, networks, prepared.request.measure, guessing, tuple(notes))
 
 
-def _batch(prepared: Prepared, folder: Path) -> BatchRequest:
+def batch_of(prepared: Prepared, folder: Path) -> BatchRequest:
+    """The trainings of a comparison."""
     request = prepared.request
     return BatchRequest(
         folder=folder,

@@ -117,7 +117,7 @@ def _meeting(
         knobs = knobs_of(str(arm.spend), bases[name])
         options = list(_around(bases[name], knobs, _factor(bases[name], knobs, target, price), price))
         within = [one for one in options if abs(one.cost / target - 1) <= match.tolerance]
-        within = within or list(_trimmed(bases[name], arm, options, target, match, price))
+        within += _trimmed(bases[name], arm, options, target, match, price)
         if not within:
             nearest = min(options, key=lambda one: abs(one.cost / target - 1), default=None)
             raise Unmatched(_missed(name, knobs, nearest, target, match, price))

@@ -1,4 +1,4 @@
-"""What a comparison will take before it starts, from a short measurement as `archspace plan` makes it."""
+"""What a batch will take before it starts, from a short measurement as `archspace plan` makes it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from archspace.closed_form import cost_of
-from archspace.comparing.drawn import trainings
-from archspace.comparing.prepare import Prepared, folder_of
 from archspace.data.tasks import load_task
 from archspace.records.config import BatchConfig
 from archspace.records.ledger import BatchLedger
+from archspace.searching.batch import BatchRequest
 from archspace.searching.forecast import Length, timetable
 from archspace.searching.machine import plan_share
 from archspace.searching.pace import Network, error_of, pace_of, spread, stopwatches
@@ -35,18 +34,17 @@ class Foreseen:
     error: float | None
 
 
-def foresee(prepared: Prepared, tell: Callable[[str], None]) -> Foreseen:
+def foresee(request: BatchRequest, tell: Callable[[str], None]) -> Foreseen:
     """Train a few of the networks for some seconds, of which nothing stays; raises RunFailed where none can be."""
-    request, recipe, folder = prepared.request, prepared.recipe, folder_of(prepared)
-    asked = trainings(prepared.draws, recipe, request.seed)
+    asked, folder = request.trainings, request.folder
     known = latest(BatchLedger.open(folder)) if (folder / BatchConfig.file).is_file() else {}
-    left = [one.genome for one in asked if one.name not in known or not has_ended(known[one.name])]
+    left = [one for one in asked if one.name not in known or not has_ended(known[one.name])]
     share = plan_share(request.concurrency, request.gpus_per_trial)
     if not left:
         return Foreseen(str(folder), len(asked), len(asked), share.concurrency, 0.0, 0.0, None)
-    task = load_task(prepared.task.name)
-    networks = [Network(genome, cost_of(genome, task.input, task.classes)) for genome in left]
-    modes = modes_of(left, task, recipe, share.device, tell)
+    task, recipe = load_task(request.task), left[0].recipe
+    networks = [Network(one.genome, cost_of(one.genome, task.input, task.classes)) for one in left]
+    modes = modes_of([one.genome for one in left], task, recipe, share.device, tell)
     with stopwatches(share, task.name, recipe, modes) as watches:
         chosen = spread(networks)
         tell(f"measuring up to {len(chosen)} networks, {len(watches.processes)} side by side: some seconds")
