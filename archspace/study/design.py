@@ -35,7 +35,7 @@ class Anchor:
     cell: str
     stratum: str
     genome: Genome
-    cost: int
+    cost: float
     arms: Mapping[str, Option]
 
     def doublings(self, arm: str) -> float:
@@ -67,7 +67,7 @@ def make_design(study: Study, task: Task, tell: Callable[[str], None] = lambda _
     strata = study.file.anchors.strata
     ends = [float(end) for end in np.geomspace(study.cost[0], study.cost[1], strata.cost + 1)]
     for part, (low, high) in enumerate(itertools.pairwise(ends), start=1):
-        pool = _pool(study, task, math.ceil(low), math.floor(high), part)
+        pool = _pool(study, task, low, high, part)
         middle = float(np.median([shape_of(genome) for genome in pool]))
         halves = {f"cost{part}": pool}
         if strata.shape == 2:
@@ -86,7 +86,7 @@ def _taken(
     study: Study, task: Task, cell: str, stratum: str, genomes: Sequence[Genome], excluded: dict[str, str]
 ) -> list[Anchor]:
     """The first genomes of a stratum that all arms match; the reasons of those before them go to `excluded`."""
-    file, price = study.file, Pricing(study.file.match.measure, task.input, task.classes)
+    file, price = study.file, Pricing(study.file.match.measure, task.input, task.classes, study.latency)
     found: list[Anchor] = []
     for genome in genomes:
         try:
@@ -100,9 +100,11 @@ def _taken(
     raise UserError(_unfilled(study, stratum, len(found), len(genomes), excluded))
 
 
-def _pool(study: Study, task: Task, low: int, high: int, part: int) -> list[Genome]:
+def _pool(study: Study, task: Task, low: float, high: float, part: int) -> list[Genome]:
     space = dataclasses.replace(study.space, input=task.input, classes=task.classes)
-    limit = Limit(study.file.match.measure, low, high)
+    if study.latency is None:
+        low, high = math.ceil(low), math.floor(high)
+    limit = Limit(study.file.match.measure, low, high, predicted=study.latency)
     budget = Budget((limit,), (f"{study.file.anchors.cost[0]} to {study.file.anchors.cost[1]}",))
     wanted = POOL * study.per_stratum
     found = sampled(space, budget, wanted, derive(study.file.seed, "anchors", part)).candidates

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from archspace.calibrate import known_latency
 from archspace.data.tasks import task_name
 from archspace.document import Document, Mistakes, read_file
 from archspace.errors import UserError, did_you_mean
-from archspace.space.budget import Budget, parse_budget
+from archspace.space.budget import Budget, Conditions, Latency, parse_budget
 from archspace.space.file import load_space
 from archspace.space.space import Space
 from archspace.training.recipe import Recipe
@@ -44,9 +45,13 @@ class Anchors(_Part):
 
 
 class Match(_Part):
-    """Which cost the arms of an anchor share: `ratio` is its range over the anchor's own, `tolerance` a fraction."""
+    """Which cost the arms of an anchor share: `ratio` is its range over the anchor's own, `tolerance` a fraction.
 
-    measure: Literal["flops", "macs", "params"] = "flops"
+    A latency is predicted by a `calibration` that `archspace profile --calibrate` made, this device's if left out.
+    """
+
+    measure: Literal["flops", "macs", "params", "latency"] = "flops"
+    calibration: str | None = None
     ratio: Annotated[list[_Positive], Field(min_length=2, max_length=2)] = [1.8, 2.2]
     tolerance: Annotated[float, Field(gt=0, lt=0.2)] = 0.01
 
@@ -108,7 +113,8 @@ class StudyFile(_Part):
 class Study:
     """A study as it will be run: its file, and what the names in it stand for.
 
-    `registered` is the hash of all of it, `folder` where the file lies. `task` names the task with its options.
+    `registered` is the hash of all of it, `folder` where the file lies. `task` names the task with its options,
+    `latency` predicts where arms are matched by it.
     """
 
     file: StudyFile
@@ -118,6 +124,7 @@ class Study:
     recipe: Recipe
     task: str
     registered: str
+    latency: Latency | None = None
 
     @property
     def name(self) -> str:
@@ -147,7 +154,8 @@ def load_study(path: Path, scale: float | None = None) -> Study:
     recipe = _within(mistakes, ("recipe",), lambda: _recipe(document, folder, file, mistakes))
     _check_contrasts(file, mistakes)
     _check_numbers(file, mistakes)
-    ends = [_cost(text, file.match.measure, index, mistakes) for index, text in enumerate(file.anchors.cost)]
+    latency = _within(mistakes, ("match", "calibration"), lambda: _latency(folder, file.match))
+    ends = [_cost(text, file.match.measure, latency, index, mistakes) for index, text in enumerate(file.anchors.cost)]
     if len(mistakes) == 0 and ends[0] >= ends[1]:
         mistakes.add(("anchors", "cost"), f"{file.anchors.cost[0]} is not below {file.anchors.cost[1]}; swap them")
     mistakes.raise_if_any()
@@ -158,9 +166,10 @@ def load_study(path: Path, scale: float | None = None) -> Study:
         "file": file.model_dump(mode="json"),
         "space": dict(space.source),
         "recipe": recipe.model_dump(mode="json"),
+        **({"latency": asdict(latency)} if latency else {}),
     }
     registered = hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
-    return Study(file, folder, space, (ends[0], ends[1]), recipe, task, registered)
+    return Study(file, folder, space, (ends[0], ends[1]), recipe, task, registered, latency)
 
 
 def _within(mistakes: Mistakes, path: tuple[str | int, ...], read: Any) -> Any:
@@ -220,9 +229,16 @@ def _check_numbers(file: StudyFile, mistakes: Mistakes) -> None:
             mistakes.add(("arms", name, "trim"), "only an arm that spends is matched; leave this out, or name `spend`")
 
 
-def _cost(text: str, measure: str, index: int, mistakes: Mistakes) -> float:
+def _latency(folder: Path, match: Match) -> Latency | None:
+    if match.measure != "latency":
+        return None
+    return known_latency(_beside(folder, match.calibration) if match.calibration else None)
+
+
+def _cost(text: str, measure: str, latency: Latency | None, index: int, mistakes: Mistakes) -> float:
     path = ("anchors", "cost", index)
-    budget: Budget | None = _within(mistakes, path, lambda: parse_budget([text]))
+    conditions = Conditions(latency=latency)
+    budget: Budget | None = _within(mistakes, path, lambda: parse_budget([text], conditions))
     if budget is None:
         return 0.0
     limit = budget.limits[0]

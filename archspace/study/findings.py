@@ -10,7 +10,7 @@ from archspace.analysis.contrasts import Contrast
 from archspace.analysis.findings import Analysis, Finding, Rules
 from archspace.analysis.verdict import analyse
 from archspace.study.file import Study, StudyFile
-from archspace.study.results import Results
+from archspace.study.results import Results, judged_images
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +28,7 @@ def findings_of(study: Study, results: Results) -> Findings:
     """Judge the contrasts that were registered, and describe what was not; raises UserError."""
     contrasts = contrasts_of(study.file)
     rules = Rules(margin=study.file.margin, alpha=study.file.alpha, seed=study.file.seed)
-    registered = analyse(results.finals, contrasts, rules, results.wrong)
+    registered = analyse(results.finals, contrasts, rules, judged_images(results))
     return Findings(registered, _exploratory(results.finals, contrasts))
 
 

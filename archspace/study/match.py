@@ -12,6 +12,7 @@ import numpy as np
 from archspace.closed_form import cost_of
 from archspace.errors import GenomeError, UserError
 from archspace.genome import Genome, Shape
+from archspace.space.budget import Latency
 from archspace.study.arms import Knob, knobs_of, turned, value_of, with_values
 from archspace.study.file import Arm, Match
 from archspace.units import UNITS, si
@@ -22,6 +23,8 @@ FACTORS = 16
 """Factors between the ends of the ratio at which the coarsest axis is looked at."""
 TARGETS = 12
 """Costs of the coarsest axis that the other arms are tried at."""
+EVEN = 4
+"""The most even genomes whose other widths are trimmed."""
 FURTHEST = 64.0
 """An axis is moved by this factor at most."""
 NEAR = 0.25
@@ -33,7 +36,7 @@ class Option:
     """What an arm may make of an anchor; `strain` is how unevenly its genes moved (rms of the logarithm)."""
 
     genome: Genome
-    cost: int
+    cost: float
     strain: float
 
 
@@ -43,15 +46,17 @@ class Unmatched(Exception):  # noqa: N818
 
 @dataclass(frozen=True)
 class Pricing:
-    """What is matched, and where it is counted: (channels, height, width) and classes."""
+    """What is matched, and where it is counted: (channels, height, width) and classes; latency is predicted."""
 
     measure: str
     input: Shape
     classes: int
+    latency: Latency | None = None
 
-    def __call__(self, genome: Genome) -> int:
+    def __call__(self, genome: Genome) -> float:
         """The cost of a genome; raises GenomeError."""
-        return int(getattr(cost_of(genome, self.input, self.classes), self.measure))
+        cost = cost_of(genome, self.input, self.classes)
+        return float(self.latency.of(cost)) if self.latency else int(getattr(cost, self.measure))
 
     def text(self, cost: float) -> str:
         """A cost with its unit."""
@@ -130,7 +135,7 @@ def _trimmed(
 ) -> Iterator[Option]:
     """The options nearest to a cost, each with other genes moved a little until it meets it."""
     near = sorted((one for one in options if abs(one.cost / target - 1) <= NEAR), key=lambda one: one.strain)
-    for option, (axis, most) in itertools.product(near[:TARGETS], arm.trim.items()):
+    for option, (axis, most) in itertools.product(near[:EVEN], arm.trim.items()):
         spent = knobs_of(str(arm.spend), base)
         knobs = tuple(knob for knob in knobs_of(axis, option.genome) if knob not in spent)
         for moved in _around(option.genome, knobs, _factor(option.genome, knobs, target, price), price):

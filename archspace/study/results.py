@@ -60,6 +60,21 @@ class Results:
         return kept.reset_index(drop=True)
 
 
+def judged_images(results: Results) -> Wrong | None:
+    """Which test images each final training got wrong; None where none was looked at.
+
+    One that diverged guesses: right on one image in as many as there are classes, evenly spread.
+    """
+    if not results.wrong:
+        return None
+    images = len(next(iter(results.wrong.values())))
+    guessed = np.arange(images) % int(results.about["task"]["classes"]) != 0
+    finals = results.finals
+    failed = finals[finals["failed"]]
+    keys = zip(failed["anchor"], failed["arm"], failed["seed"], strict=True)
+    return {**results.wrong, **{(str(anchor), str(arm), int(seed)): guessed for anchor, arm, seed in keys}}
+
+
 def keep_results(study: Study, design: Design, folder: Path) -> Path:
     """Write the results of a study whose trainings are all in `folder`; where they are now."""
     ledger = BatchLedger.open(folder)
@@ -93,8 +108,7 @@ def read_results(study: Study) -> Results:
     if there is None:
         raise UserError(f"{place}: no results yet; `archspace study run {study.folder}` makes them")
     refuse_edited(study)
-    trainings = pd.read_csv(place / TRAININGS, keep_default_na=False, na_values=["", "nan"])
-    trainings["reason"] = trainings["reason"].fillna("")
+    trainings = pd.read_csv(place / TRAININGS, dtype={"reason": str})
     about = json.loads((place / ABOUT).read_text(encoding="utf-8"))
     tuned = trainings[trainings["purpose"] == TUNING]
     rates = chosen_rates(study, tuned, int(about["task"]["classes"]))

@@ -1,0 +1,172 @@
+"""A study from its file to its verdicts, on the command line and in process."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import studies
+from archspace.cli.main import archspace
+from archspace.errors import UserError
+from archspace.searching.batch import batch_frame
+from archspace.searching.queue import Queue
+from archspace.study.file import load_study
+from archspace.study.findings import findings_of, summary
+from archspace.study.plan import plan_study, power_of
+from archspace.study.results import read_results
+from archspace.study.run import Machine, StudyEnded, folder_of, run_study
+
+HERE = Machine(executor="in-process")
+
+
+def run(folder: Path, runs: Path, listener: Any = lambda _: None) -> StudyEnded:
+    return run_study(load_study(folder), runs, HERE, listener, lambda _: None)
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a study that was stopped while rates were tuned, again among the final trainings, and ended."""
+    base = tmp_path_factory.mktemp("study")
+    folder = studies.write(base / "tiny")
+
+    def stop_at(done: int) -> Any:
+        def listen(queue: Queue) -> None:
+            if queue.done >= done:
+                raise KeyboardInterrupt
+
+        return listen
+
+    tuning = 2 * 4 * 2
+    for stop in (3, tuning + 2):
+        ended = run(folder, base / "runs", stop_at(stop))
+        assert ended.interrupted
+        assert ended.results is None
+    ended = run(folder, base / "runs")
+    assert ended.results == folder / "results"
+    assert not ended.unfinished
+    return folder
+
+
+def test_a_study_that_was_stopped_trains_nothing_twice(ran: Path) -> None:
+    study = load_study(ran)
+    frame = batch_frame(folder_of(study, ran.parent / "runs"))
+    assert len(frame) == 2 * 4 * 2 + 2 * 4 * 2
+    assert set(frame["state"]) == {"complete"}
+    assert frame["name"].is_unique
+    assert set(frame["epochs"]) == {1}
+
+
+def test_only_final_trainings_look_at_the_test_split(ran: Path) -> None:
+    results = read_results(load_study(ran))
+    tuned = results.trainings["purpose"] == "tuning"
+    assert results.trainings.loc[tuned, "test_error"].isna().all()
+    assert results.trainings.loc[~tuned, "test_error"].notna().all()
+    finals = results.finals
+    assert len(finals) == 16
+    for row in finals.itertuples():
+        wrong = results.wrong[row.anchor, row.arm, row.seed]  # type: ignore[index]
+        assert wrong.mean() == pytest.approx(row.error)  # type: ignore[arg-type]
+
+
+def test_every_cell_has_the_rate_that_was_best_on_val(ran: Path) -> None:
+    study = load_study(ran)
+    results = read_results(study)
+    tuned = results.trainings[results.trainings["purpose"] == "tuning"]
+    for rate in results.rates:
+        mine = tuned[(tuned["cell"] == rate.cell) & (tuned["arm"] == rate.arm)]
+        assert set(mine["rate"]) == {0.05, 0.1}
+        assert mine.loc[mine["error"].idxmin(), "rate"] == rate.rate or mine["error"].nunique() == 1
+        finals = results.finals
+        assert set(finals[(finals["cell"] == rate.cell) & (finals["arm"] == rate.arm)]["rate"]) == {rate.rate}
+        assert rate.edge  # of two rates each is an end
+
+
+def test_findings_pair_within_anchors_and_divide_by_doublings(ran: Path) -> None:
+    study = load_study(ran)
+    results = read_results(study)
+    found = findings_of(study, results).registered.findings
+    finals = results.finals
+    for finding in found:
+        effects = []
+        for anchor in results.design.anchors:
+            rows = finals[finals["anchor"] == anchor.name]
+            means = rows.groupby("arm")["error"].mean()
+            spent = [anchor.doublings(arm) for arm in (finding.contrast.a, finding.contrast.b)]
+            doublings = np.mean(spent) if min(spent) > 0.1 else max(spent)
+            effects.append(100 * (means[finding.contrast.a] - means[finding.contrast.b]) / doublings)
+        assert finding.effect.value == pytest.approx(np.mean(effects))
+    told = summary(study, results, findings_of(study, results))
+    assert told["registered"] == study.registered
+    assert [one["name"] for one in told["contrasts"]] == ["cardinality - depth", "cardinality - base"]
+    assert {one["verdict"] for one in told["contrasts"]} <= {"superior", "inferior", "equivalent", "inconclusive"}
+
+
+def test_the_report_prints_verdicts_and_writes_one_page(ran: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    ended = CliRunner().invoke(archspace, ["study", "report", str(ran), "-o", str(page), "--json"])
+    assert ended.exit_code == 0, ended.output
+    told = json.loads(ended.stdout)
+    assert set(told) == {"study", "registered", "results", "contrasts"}
+    text = page.read_text()
+    assert told["registered"] in text
+    assert told["contrasts"][0]["statement"][:60] in text
+    assert "Exploratory" in text
+    assert "http://" not in text.replace("http://www.w3.org", "").split("<body>")[1].split("<script")[0]
+
+
+def test_an_edited_file_is_refused_over_old_results(ran: Path, tmp_path: Path) -> None:
+    other = studies.write(tmp_path / "tiny", studies.STUDY.replace("margin: 1.0", "margin: 2.0"))
+    (other / "results").mkdir()
+    for path in (ran / "results").iterdir():
+        (other / "results" / path.name).write_bytes(path.read_bytes())
+    for call in (lambda: run(other, tmp_path / "runs"), lambda: read_results(load_study(other))):
+        with pytest.raises(UserError, match=r"results of another version of this study.*a changed file is a new study"):
+            call()
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_study_without_results_says_how_to_get_them(tmp_path: Path) -> None:
+    folder = studies.write(tmp_path / "tiny")
+    with pytest.raises(UserError, match="no results yet; `archspace study run"):
+        read_results(load_study(folder))
+
+
+def test_diverged_trainings_count_as_guessing(tmp_path: Path) -> None:
+    text = studies.STUDY.replace("[0.05, 0.1]", "[1.0e+9]").replace("seeds: 2\n", "seeds: 2\n", 1)
+    text = text.replace(
+        "strata: {cost: 2, shape: 1}\n  per_stratum: 1", "strata: {cost: 1, shape: 1}\n  per_stratum: 2"
+    )
+    text = text.replace("  width: {spend: width}\n", "").replace("  cardinality: {spend: cardinality}\n", "")
+    text = text.replace("- {a: cardinality, b: depth}", "- {a: depth, b: base}").replace(
+        "  - {a: cardinality, b: base}\n", ""
+    )
+    folder = studies.write(tmp_path / "wild", text)
+    assert run(folder, tmp_path / "runs").results is not None
+    study = load_study(folder)
+    results = read_results(study)
+    assert results.finals["failed"].all()
+    assert set(results.finals["error"]) == {0.9}
+    finding = findings_of(study, results).registered.findings[0]
+    assert finding.failures == (4, 4)
+    assert finding.effect.value == 0
+
+
+def test_a_plan_counts_trainings_and_takes_power_from_a_pilot(ran: Path, tmp_path: Path) -> None:
+    study = load_study(ran)
+    results = read_results(study)
+    made, design = plan_study(study, tmp_path, (study, results), measured=False)
+    assert (made.anchors, made.tuning, made.final) == (2, 16, 16)
+    assert made.smallest_p == 1.0  # two anchors, two contrasts
+    assert len(made.power) == 2
+    assert design.anchors == results.design.anchors
+    other = load_study(
+        studies.write(
+            tmp_path / "other",
+            studies.STUDY.replace("  depth: {spend", "  deep: {spend").replace("b: depth", "b: deep"),
+        )
+    )
+    with pytest.raises(UserError, match="pilot tiny has no arm deep"):
+        power_of(other, study, results)
