@@ -17,6 +17,7 @@ from archspace.study.arms import Knob, knobs_of, turned, value_of, with_values
 from archspace.study.design import make_design, read_design, shape_of, write_design
 from archspace.study.file import Arm, Match, load_study
 from archspace.study.match import Pricing, Unmatched, matched
+from archspace.study.results import registered_of
 
 INPUT, CLASSES = (3, 16, 16), 10
 SHIPPED = sorted(path.parent.name for path in (Path(__file__).parent.parent / "studies").glob("*/study.yaml"))
@@ -190,3 +191,10 @@ def test_shipped_studies_can_be_drawn_and_matched(name: str) -> None:
         spent = [anchor.arms[name].cost / anchor.cost for name, arm in study.file.arms.items() if arm.matched]
         assert all(low * 0.99 <= ratio <= high * 1.01 for ratio in spent)
         assert not spent or max(spent) / min(spent) <= (1 + study.file.match.tolerance) ** 2
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_results_that_are_shipped_are_those_of_their_file(name: str) -> None:
+    study = load_study(Path(__file__).parent.parent / "studies" / name)
+    there = registered_of(study.folder)
+    assert there in (None, study.registered)

@@ -163,13 +163,21 @@ def load_study(path: Path, scale: float | None = None) -> Study:
     assert recipe is not None
     task = task_name(file.task, [f"{key}={value}" for key, value in file.task_options.items()])
     whole = {
-        "file": file.model_dump(mode="json"),
+        "file": _registered(file),
         "space": dict(space.source),
         "recipe": recipe.model_dump(mode="json"),
         **({"latency": asdict(latency)} if latency else {}),
     }
     registered = hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
     return Study(file, folder, space, (ends[0], ends[1]), recipe, task, registered, latency)
+
+
+def _registered(file: StudyFile) -> dict[str, Any]:
+    """What is hashed of a file; keys that studies had not always are left out where unset, so that old hashes hold."""
+    data = file.model_dump(mode="json")
+    if file.match.calibration is None:
+        del data["match"]["calibration"]
+    return data
 
 
 def _within(mistakes: Mistakes, path: tuple[str | int, ...], read: Any) -> Any:
