@@ -15,9 +15,10 @@ from archspace.errors import UserError
 from archspace.genome import Genome, Stage, Stem, Survival
 from archspace.study.arms import Knob, knobs_of, turned, value_of, with_values
 from archspace.study.design import make_design, read_design, shape_of, write_design
-from archspace.study.file import Arm, Match, load_study
+from archspace.study.file import load_study
 from archspace.study.match import Pricing, Unmatched, matched
 from archspace.study.results import registered_of
+from archspace.study.schema import Arm, Match
 
 INPUT, CLASSES = (3, 16, 16), 10
 SHIPPED = sorted(path.parent.name for path in (Path(__file__).parent.parent / "studies").glob("*/study.yaml"))

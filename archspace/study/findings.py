@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from archspace.analysis.contrasts import Contrast
 from archspace.analysis.findings import Analysis, Finding, Rules
 from archspace.analysis.verdict import analyse
-from archspace.study.file import Study, StudyFile
+from archspace.study.file import Study
 from archspace.study.results import Results, judged_images
+from archspace.study.schema import StudyFile
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,7 +14,7 @@ from archspace.errors import GenomeError, UserError
 from archspace.genome import Genome, Shape
 from archspace.space.budget import Latency
 from archspace.study.arms import Knob, knobs_of, turned, value_of, with_values
-from archspace.study.file import Arm, Match
+from archspace.study.schema import Arm, Match
 from archspace.units import UNITS, si
 
 TRIED = 729
