@@ -260,7 +260,8 @@ def test_space_is_drawn(call: Caller) -> None:
 def test_space_is_not_drawn_as_anything_else(call: Caller) -> None:
     said = call("space", "tiny.yaml", "-o", "tiny.pdf")
     assert (said.code, said.out) == (2, "")
-    assert said.err == "tiny.pdf: a picture is written as .html, .svg or .png; end the name in one of these\n"
+    told = "archspace: tiny.pdf: a picture is written as .html, .svg or .png; end the name in one of these\n"
+    assert said.err == told
     assert not Path("tiny.pdf").exists()
 
 

@@ -404,7 +404,9 @@ def test_a_broken_calibration_is_told_before_anything_is_measured(call: Caller) 
     path.write_text("{")
     said = call("profile", "small.yaml", "--size", "32")
     assert (said.code, said.out) == (2, "")
-    assert said.err.startswith(f"{path}: not a calibration of archspace; run `archspace profile --calibrate`")
+    assert said.err.startswith(
+        f"archspace: {path}: not a calibration of archspace; run `archspace profile --calibrate`"
+    )
 
 
 def test_calibrate_then_profile(call: Caller, cache: Path) -> None:
