@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -12,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from archspace.analysis.comparison import Comparison, Difference, Distribution
 from archspace.analysis.comparison_words import advice, verdicts
-from archspace.errors import UserError
 from archspace.report.comparison_data import comparison_data
 from archspace.report.comparison_figures import FIGURES
 from archspace.report.describe import short
 from archspace.report.page import PLOTLY_CONFIG
+from archspace.report.save import write_whole
 from archspace.units import UNITS, percent, si
 
 if TYPE_CHECKING:
@@ -148,16 +146,7 @@ def comparison_html(shown: Shown) -> str:
 
 def write_comparison(shown: Shown, path: Path) -> Path:
     """Write the page, whole or not at all; raises UserError if it cannot be written."""
-    html = comparison_html(shown)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(html, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise UserError(f"{path}: cannot be written: {error.strerror}; name another file with -o") from None
+    write_whole(path, comparison_html(shown).encode())
     return path
 
 

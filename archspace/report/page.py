@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import io
-import os
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archspace.analysis.front import front, hypervolume, winner
-from archspace.errors import UserError
 from archspace.records.config import RunConfig
 from archspace.records.record import RunRecord
 from archspace.report.describe import stage_lines
 from archspace.report.figures import FIGURES
 from archspace.report.front_figure import front_data
+from archspace.report.save import write_whole
 from archspace.report.style import STATES, at_target
 from archspace.report.tables import front_columns, front_row, trial_columns, trial_row
 from archspace.units import UNITS, duration, percent, shape_text, si
@@ -31,15 +30,7 @@ PLOTLY_CONFIG = {
 
 def write_report(record: RunRecord, path: Path) -> Path:
     """Write the report of a run to `path`, whole or not at all; raises UserError if it cannot be written."""
-    html = report_html(record)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(html, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise UserError(f"{path}: cannot be written: {error.strerror}; name another file with -o") from None
+    write_whole(path, report_html(record).encode())
     return path
 
 

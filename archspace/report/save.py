@@ -33,11 +33,15 @@ def save_figure(figure: go.Figure, path: Path, title: str) -> None:
     Raises UserError where the file cannot be written, or kaleido, or the browser that it draws with, is missing.
     """
     check_suffix(path)
-    drawn = _page(figure, title) if path.suffix.lower() == ".html" else _picture(figure, path)
+    write_whole(path, _page(figure, title) if path.suffix.lower() == ".html" else _picture(figure, path))
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, its folder too; raises UserError where it cannot be written."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(drawn)
+        partial.write_bytes(content)
         partial.replace(path)
     except OSError as error:
         with suppress(OSError):

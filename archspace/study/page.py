@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from archspace.analysis.findings import Finding
-from archspace.errors import UserError
 from archspace.report.page import PLOTLY_CONFIG
-from archspace.report.save import save_figure
+from archspace.report.save import save_figure, write_whole
 from archspace.study.figures import FIGURES
 from archspace.study.file import Study
 from archspace.study.findings import Findings
@@ -23,15 +20,7 @@ Table = tuple[list[str], list[list[str]]]
 
 def write_page(study: Study, results: Results, findings: Findings, path: Path) -> None:
     """Write the report, whole or not at all; raises UserError where it cannot be written."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(html_of(study, results, findings), encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise UserError(f"{path}: cannot be written: {error.strerror}; name another file with -o") from None
+    write_whole(path, html_of(study, results, findings).encode())
 
 
 def write_pictures(study: Study, results: Results, findings: Findings, folder: Path) -> None:
