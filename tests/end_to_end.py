@@ -88,6 +88,7 @@ class Search:
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
+                preexec_fn=heed_interrupts,
             )
 
     def members(self) -> dict[int, str]:
@@ -122,6 +123,11 @@ class Search:
         """Wait for the end."""
         code = self.process.wait(seconds)
         return Said(code, self.out.read_text(), self.err.read_text())
+
+
+def heed_interrupts() -> None:
+    """In a child: what a shell runs in the background ignores SIGINT, and so would all that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextlib.contextmanager

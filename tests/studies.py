@@ -1,58 +1,52 @@
-"""A study of tiny networks on the digits, changed piece by piece."""
+"""Results of studies, made up for tests."""
 
-from pathlib import Path
+from __future__ import annotations
 
-from archspace.study.file import Study, load_study
+from collections.abc import Mapping, Sequence
 
-SPACE = """\
-name: anchors
-target: {input: [1, 32, 32], classes: 10}
-stem: {kind: imagenet, width: 6}
-stages:
-  number: 2
-  block: bottleneck
-  stride: [1, 2]
-  depth: {range: [1, 3], per: stage}
-  width: {range: [16, 48], step: 8, times: [1, 2]}
-  cardinality: {choices: [3, 4, 6]}
-  group_width: {choices: [2, 3, 4], times: [1, 2]}
-"""
-STUDY = """\
-name: tiny
-question: Does it run?
-anchors:
-  space: space.yaml
-  cost: [150kFLOPs, 600kFLOPs]
-  strata: {cost: 2, shape: 1}
-  per_stratum: 1
-arms:
-  base: {}
-  depth: {spend: depth}
-  width: {spend: width}
-  cardinality: {spend: cardinality}
-task: digits
-settings: {epochs: 1, warmup: 0.5, batch: 256, norm_batches: 1, precision: fp32, layout: contiguous}
-rates: {grid: [0.05, 0.1]}
-seeds: 2
-contrasts:
-  - {a: cardinality, b: depth}
-  - {a: cardinality, b: base}
-margin: 1.0
-"""
+import numpy as np
+import pandas as pd
+
+from archspace.analysis.contrasts import Contrast, Paired, grid_of, pair
+
+CONTRAST = Contrast("a/b", "a", "b")
 
 
-def write(folder: Path, text: str = STUDY, space: str = SPACE) -> Path:
-    """A study's folder with these files."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "space.yaml").write_text(space)
-    (folder / "study.yaml").write_text(text)
-    return folder
+def results(
+    errors: Mapping[str, Sequence[Sequence[float]]],
+    doublings: Mapping[str, float] | None = None,
+    strata: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Rows of arms whose errors, in percent, are given by anchor and seed; an error of 90 has failed."""
+    rows = [
+        {
+            "anchor": f"n{anchor}",
+            "stratum": strata[anchor] if strata else "all",
+            "arm": arm,
+            "seed": seed,
+            "error": error / 100,
+            "failed": error == 90,
+            "doublings": (doublings or {}).get(arm, 1.0),
+        }
+        for arm, by_anchor in errors.items()
+        for anchor, by_seed in enumerate(by_anchor)
+        for seed, error in enumerate(by_seed)
+    ]
+    return pd.DataFrame(rows)
 
 
-def study(folder: Path, *changes: tuple[str, str]) -> Study:
-    """The study with pieces of its text replaced."""
-    text = STUDY
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    return load_study(write(folder, text))
+def of_effects(effects: Sequence[float], spread: float = 0.1, strata: Sequence[str] | None = None) -> pd.DataFrame:
+    """Two arms, two seeds: b has an error of 10 %, a that and the effect; seeds lie `spread` either side."""
+    a = [[10 + effect - spread, 10 + effect + spread] for effect in effects]
+    return results({"a": a, "b": [[10.0, 10.0]] * len(effects)}, strata=strata)
+
+
+def paired(effects: Sequence[float], spread: float = 0.1, strata: Sequence[str] | None = None) -> Paired:
+    """The contrast of a and b with these effects of anchors."""
+    return pair(grid_of(of_effects(effects, spread, strata)), CONTRAST)
+
+
+def known_effects(seed: int, anchors: int, mean: float = 0.2, sd: float = 0.3) -> list[float]:
+    """Effects from a normal distribution."""
+    found: list[float] = np.random.default_rng(seed).normal(mean, sd, anchors).tolist()
+    return found

@@ -60,6 +60,7 @@ def refused(said: Said, *words: str) -> None:
     assert not list(Path("runs").glob("compare*"))
 
 
+@pytest.mark.slow
 def test_two_spaces_from_the_command_line(call: Caller) -> None:
     said = call(*PAIR, "-n", 3, *QUICK, "--concurrency", 1, "-o", "page.html", "--json")
     assert said.code == 0, said.err
@@ -216,6 +217,7 @@ def test_mistakes_are_told(call: Caller) -> None:
     refused(call("compare", "empty", "tiny.yaml", *("--recipe", "default")), "recipe.epochs=2", "--set recipe.epochs=2")
 
 
+@pytest.mark.slow
 def test_a_dry_run_tells_the_time_and_writes_nothing(call: Caller) -> None:
     said = call(*PAIR, "-n", 2, *QUICK, "--concurrency", 1, "--dry-run")
     assert said.code == 0, said.err

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import tiny_study
 
-import studies
 from archspace.blocks.bottleneck import BottleneckGenes
 from archspace.blocks.dense import DenseGenes
 from archspace.closed_form import cost_of
@@ -115,7 +115,7 @@ def test_what_cannot_be_matched_is_told_with_gene_and_nearest_cost() -> None:
 
 
 def test_a_design_has_its_strata_filled_and_every_arm_matched(tmp_path: Path) -> None:
-    study = studies.study(tmp_path, ("strata: {cost: 2, shape: 1}", "strata: {cost: 2, shape: 2}"))
+    study = tiny_study.study(tmp_path, ("strata: {cost: 2, shape: 1}", "strata: {cost: 2, shape: 2}"))
     task = load_task("digits")
     design = make_design(study, task)
     assert [anchor.stratum for anchor in design.anchors] == ["cost1-deep", "cost1-wide", "cost2-deep", "cost2-wide"]
@@ -135,7 +135,7 @@ def test_a_design_has_its_strata_filled_and_every_arm_matched(tmp_path: Path) ->
 
 
 def test_a_stratum_that_cannot_be_filled_says_which_arm_and_how_near(tmp_path: Path) -> None:
-    study = studies.study(tmp_path, ("arms:", "match: {ratio: [2.9, 3.0], tolerance: 0.000001}\narms:"))
+    study = tiny_study.study(tmp_path, ("arms:", "match: {ratio: [2.9, 3.0], tolerance: 0.000001}\narms:"))
     with pytest.raises(
         UserError, match=r"stratum cost1 has 0 of 1 anchors: .* cannot be matched; the last: anchor .* arm"
     ):
@@ -143,11 +143,11 @@ def test_a_stratum_that_cannot_be_filled_says_which_arm_and_how_near(tmp_path: P
 
 
 def test_the_hash_knows_every_change_and_no_comment(tmp_path: Path) -> None:
-    plain = studies.study(tmp_path / "a")
-    assert studies.study(tmp_path / "b", ("seeds: 2", "seeds: 2  # two")).registered == plain.registered
-    assert studies.study(tmp_path / "c", ("seeds: 2", "seeds: 3")).registered != plain.registered
+    plain = tiny_study.study(tmp_path / "a")
+    assert tiny_study.study(tmp_path / "b", ("seeds: 2", "seeds: 2  # two")).registered == plain.registered
+    assert tiny_study.study(tmp_path / "c", ("seeds: 2", "seeds: 3")).registered != plain.registered
     assert load_study(plain.folder, scale=2.0).registered != plain.registered
-    (plain.folder / "space.yaml").write_text(studies.SPACE.replace("width: 6", "width: 8"))
+    (plain.folder / "space.yaml").write_text(tiny_study.SPACE.replace("width: 6", "width: 8"))
     assert load_study(plain.folder).registered != plain.registered
 
 
@@ -174,11 +174,13 @@ MISTAKES = {
 @pytest.mark.parametrize("message", MISTAKES)
 def test_mistakes_in_a_study_are_told_at_their_place(message: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=message) as raised:
-        studies.study(tmp_path, MISTAKES[message])
+        tiny_study.study(tmp_path, MISTAKES[message])
     assert "study.yaml" in str(raised.value)
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * ("fixed-cost" in name)) for name in SHIPPED]
+)
 def test_shipped_studies_can_be_drawn_and_matched(name: str) -> None:
     study = load_study(Path(__file__).parent.parent / "studies" / name, scale=0.3)  # one anchor in each stratum
     try:

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny_study
 from click.testing import CliRunner
 
-import studies
 from archspace.cli.main import archspace
 from archspace.errors import UserError
 from archspace.searching.batch import batch_frame
@@ -30,7 +30,7 @@ def run(folder: Path, runs: Path, listener: Any = lambda _: None) -> StudyEnded:
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a study that was stopped while rates were tuned, again among the final trainings, and ended."""
     base = tmp_path_factory.mktemp("study")
-    folder = studies.write(base / "tiny")
+    folder = tiny_study.write(base / "tiny")
 
     def stop_at(done: int) -> Any:
         def listen(queue: Queue) -> None:
@@ -118,7 +118,7 @@ def test_the_report_prints_verdicts_and_writes_one_page(ran: Path, tmp_path: Pat
 
 
 def test_an_edited_file_is_refused_over_old_results(ran: Path, tmp_path: Path) -> None:
-    other = studies.write(tmp_path / "tiny", studies.STUDY.replace("margin: 1.0", "margin: 2.0"))
+    other = tiny_study.write(tmp_path / "tiny", tiny_study.STUDY.replace("margin: 1.0", "margin: 2.0"))
     (other / "results").mkdir()
     for path in (ran / "results").iterdir():
         (other / "results" / path.name).write_bytes(path.read_bytes())
@@ -129,13 +129,13 @@ def test_an_edited_file_is_refused_over_old_results(ran: Path, tmp_path: Path) -
 
 
 def test_a_study_without_results_says_how_to_get_them(tmp_path: Path) -> None:
-    folder = studies.write(tmp_path / "tiny")
+    folder = tiny_study.write(tmp_path / "tiny")
     with pytest.raises(UserError, match="no results yet; `archspace study run"):
         read_results(load_study(folder))
 
 
 def test_diverged_trainings_count_as_guessing(tmp_path: Path) -> None:
-    text = studies.STUDY.replace("[0.05, 0.1]", "[1.0e+9]").replace("seeds: 2\n", "seeds: 2\n", 1)
+    text = tiny_study.STUDY.replace("[0.05, 0.1]", "[1.0e+9]").replace("seeds: 2\n", "seeds: 2\n", 1)
     text = text.replace(
         "strata: {cost: 2, shape: 1}\n  per_stratum: 1", "strata: {cost: 1, shape: 1}\n  per_stratum: 2"
     )
@@ -143,7 +143,7 @@ def test_diverged_trainings_count_as_guessing(tmp_path: Path) -> None:
     text = text.replace("- {a: cardinality, b: depth}", "- {a: depth, b: base}").replace(
         "  - {a: cardinality, b: base}\n", ""
     )
-    folder = studies.write(tmp_path / "wild", text)
+    folder = tiny_study.write(tmp_path / "wild", text)
     assert run(folder, tmp_path / "runs").results is not None
     study = load_study(folder)
     results = read_results(study)
@@ -163,9 +163,9 @@ def test_a_plan_counts_trainings_and_takes_power_from_a_pilot(ran: Path, tmp_pat
     assert len(made.power) == 2
     assert design.anchors == results.design.anchors
     other = load_study(
-        studies.write(
+        tiny_study.write(
             tmp_path / "other",
-            studies.STUDY.replace("  depth: {spend", "  deep: {spend").replace("b: depth", "b: deep"),
+            tiny_study.STUDY.replace("  depth: {spend", "  deep: {spend").replace("b: depth", "b: deep"),
         )
     )
     with pytest.raises(UserError, match="pilot tiny has no arm deep"):
