@@ -13,11 +13,9 @@ from archspace.cli.search import INTERRUPTED, named
 from archspace.cli.space import BUDGET_HELP, calibration_option
 
 if TYPE_CHECKING:
-    from archspace.cli.bar import Bar
     from archspace.comparing.compare import Compared
     from archspace.comparing.prepare import CompareRequest
     from archspace.searching.foresee import Foreseen
-    from archspace.searching.queue import Queue
 
 MEASURES = ("flops", "macs", "params", "acts")
 
@@ -74,6 +72,7 @@ def compare(output: Path | None, static: Path | None, dry_run: bool, as_json: bo
     tests, and whether more networks are worth it. The same command goes on after Ctrl-C; a larger -n adds networks.
     """
     from archspace.cli.bar import Bar
+    from archspace.cli.trainings import Trainings
     from archspace.comparing.compare import compare as carry_out
 
     if output is not None and output.suffix.lower() not in (".html", ".htm"):
@@ -83,32 +82,12 @@ def compare(output: Path | None, static: Path | None, dry_run: bool, as_json: bo
         _dry_run(request, as_json)
         return
     with Bar() as bar:
-        compared = carry_out(request, Progress(bar), tell=bar.tell)
+        compared = carry_out(request, Trainings(bar), tell=bar.tell)
     if compared.comparison is None:
         click.echo(f"interrupted; {compared.trained} of {compared.asked} trained; the same command goes on", err=True)
         click.get_current_context().exit(INTERRUPTED)
     _write(compared, output, static)  # first: the reader of stdout may go away
     _print(compared, as_json)
-
-
-class Progress:
-    """Tells of trainings as they end."""
-
-    def __init__(self, bar: Bar) -> None:
-        self.bar, self.running = bar, dict[int, str]()
-
-    def __call__(self, queue: Queue) -> None:
-        from archspace.units import percent
-
-        for number, name in list(self.running.items()):
-            if number not in queue.running:
-                self.running.pop(number)
-                trial = queue.ledger.trials()[number]
-                result, complete = trial.result, trial.state == "complete"
-                ended = f"val error {percent(result['error'])}" if complete else result.get("reason", "stopped")
-                self.bar.tell(f"{name}: {ended}")
-        self.running |= {number: training.name for number, training in queue.running.items()}
-        self.bar.show("training networks", queue.done, len(queue.trainings))
 
 
 def _request(

@@ -24,27 +24,12 @@ from archspace.cli.train import evaluate, train
 from archspace.cli.zoo import zoo
 from archspace.errors import RunFailed, UserError
 
+# fmt: off
 COMMANDS = (
-    *(
-        search,
-        resume,
-        plan,
-        runs,
-        show,
-        compare,
-        train,
-        evaluate,
-        cost,
-        profile,
-        sample,
-        space,
-        zoo,
-        study,
-        report,
-        export,
-        doctor,
-    ),
+    search, resume, plan, runs, show, compare, train, evaluate, cost, profile, sample, space, zoo, study, report,
+    export, doctor,
 )
+# fmt: on
 
 
 class Commands(click.Group):

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from archspace.cli.output import json_option, print_json, runs_option
 from archspace.cli.search import INTERRUPTED, seconds_of
-
-if TYPE_CHECKING:
-    from archspace.cli.bar import Bar
-    from archspace.searching.queue import Queue
 
 study_argument = click.argument("study", metavar="STUDY", type=click.Path(path_type=Path))
 scale_option = click.option(
@@ -35,7 +31,6 @@ def study() -> None:
 @click.option("--concurrency", type=click.IntRange(min=1), help="Trainings side by side [one per core].")
 @click.option("--gpus-per-trial", type=click.FloatRange(min=0), help="GPU share of one training [0.25].")
 @click.option("--address", metavar="ADDRESS", help="Join the Ray cluster there; its workers must see the runs folder.")
-@click.option("--executor", type=click.Choice(["ray", "in-process"]), default="ray", hidden=True)
 @runs_option
 @json_option
 def run(study: Path, scale: float | None, runs: str | None, as_json: bool, **machine: Any) -> None:
@@ -45,14 +40,15 @@ def run(study: Path, scale: float | None, runs: str | None, as_json: bool, **mac
     same command goes on.
     """
     from archspace.cli.bar import Bar
+    from archspace.cli.trainings import Trainings
     from archspace.lookup import runs_folder
     from archspace.study.file import load_study
     from archspace.study.run import Machine, run_study
 
     loaded = load_study(study, scale)
-    with Bar(quiet="training") as bar:
+    with Bar() as bar:
         bar.tell(f"study {loaded.name}, registered as {loaded.registered[:12]}: {loaded.file.question}")
-        ended = run_study(loaded, runs_folder(runs), Machine(**machine), listener_of(bar), bar.tell)
+        ended = run_study(loaded, runs_folder(runs), Machine(**machine), Trainings(bar), bar.tell)
     if ended.results is None:
         left = f"{ended.unfinished} trainings are left in {ended.folder}; the same command goes on"
         click.echo(f"interrupted: {left}" if ended.interrupted else f"time is up: {left}", err=True)
@@ -116,20 +112,6 @@ def report(study: Path, scale: float | None, output: Path | None, static: Path |
 def study_page(folder: Path) -> Path:
     """Where a study's report is written."""
     return folder / "results" / "report.html"
-
-
-def listener_of(bar: Bar) -> Any:
-    """Tells a bar of trainings that have ended."""
-    told: set[int] = set()
-
-    def listen(queue: Queue) -> None:
-        bar.show("trainings", queue.done, len(queue.trainings))
-        for number, curve in list(queue.curves.items()):
-            if number not in queue.running and number not in told and curve:
-                told.add(number)
-                bar.tell(queue.line(number))
-
-    return listen
 
 
 def show(study: Path, scale: float | None, as_json: bool, output: Path | None, static: Path | None) -> None:

@@ -15,7 +15,7 @@ from archspace.records.metrics import read_metrics
 from archspace.searching.trial import DIVERGED, TrialSpec
 from archspace.training.fastest import mode_for
 from archspace.training.recipe import Recipe
-from archspace.units import percent
+from archspace.units import duration, percent
 
 Listener = Callable[["Queue"], None]
 
@@ -121,13 +121,12 @@ class Queue:
 
     def line(self, number: int) -> str:
         """How a training went, in a line."""
-        trial = self.ledger.trials()[number]
-        curve = self.curves[number]
-        last = curve[max(curve)]
-        spent = f"{sum(metrics['seconds'] for metrics in curve.values()):6.1f} s"
-        figures = f"{len(curve):>3} epochs  val error {percent(last['error']):>7}  {spent}"
-        why = f"  {trial.state}: {trial.result['reason']}" if trial.state == "failed" else ""
-        return f"{trial.name:<44}  {figures}{why}"
+        trial, curve = self.ledger.trials()[number], self.curves[number]
+        ended = f"{len(curve)} epochs in {duration(sum(metrics['seconds'] for metrics in curve.values()))}"
+        if trial.state == "failed":
+            return f"{trial.name}: {trial.result['reason']}, {ended}"
+        error = f"val error {percent(curve[max(curve)]['error'])}" if curve else "no epoch"
+        return f"{trial.name}: {error}, {ended}" + (", stopped" if trial.state == "unfinished" else "")
 
     def _end(self, number: int, state: str, reason: str) -> None:
         self.ledger.end(number, state, result_of(self.curves[number], reason, time.time() - self.began))

@@ -94,15 +94,12 @@ def _exploratory(finals: pd.DataFrame, contrasts: Sequence[Contrast]) -> pd.Data
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
-    for contrast in contrasts:
-        for column, by in (("error", "cell"), ("val_error", None)):
-            means = finals.groupby(["anchor", "cell", "arm"])[column].mean().unstack("arm").reset_index()
-            if contrast.a not in means or contrast.b not in means:
-                continue
+    for column, split in (("error", "test"), ("val_error", "val")):
+        means = finals.groupby(["anchor", "cell", "arm"])[column].mean().unstack("arm").reset_index()
+        for contrast in contrasts:
             difference = 100 * (means[contrast.a] - means[contrast.b])
-            groups = difference.groupby(means[by]) if by else [("all anchors", difference)]
+            groups = difference.groupby(means["cell"]) if split == "test" else [("all anchors", difference)]
             for name, values in groups:
-                where = f"{name}, {'test' if column == 'error' else 'val'}"
-                row = {"contrast": contrast.name, "where": where}
+                row = {"contrast": contrast.name, "where": f"{name}, {split}"}
                 rows.append(row | {"anchors": len(values), "effect": values.mean()})
     return pd.DataFrame(rows)

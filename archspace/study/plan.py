@@ -37,7 +37,7 @@ class Power:
 class StudyPlan:
     """The trainings of a study, what they cost in training flops, how long they take, and its power.
 
-    `smallest_p` is the least that a sign-flip test of so many anchors can give, Holm's factor included. `seconds` is
+    `smallest_p` is the least that a sign-flip test of so many anchors can give, Holm's factor included. `foreseen` is
     None where nothing was measured.
     """
 
@@ -120,7 +120,7 @@ def power_of(study: Study, pilot: Study, results: Results) -> tuple[Power, ...]:
 
 def plan_lines(study: Study, plan: StudyPlan, design: Design) -> list[str]:
     """A plan in words."""
-    from archspace.units import duration, si
+    from archspace.units import UNITS, duration, si
 
     lines = [
         f"study {plan.study}, registered as {plan.registered[:12]}: {study.file.question}",
@@ -128,9 +128,8 @@ def plan_lines(study: Study, plan: StudyPlan, design: Design) -> list[str]:
     ]
     for anchor in design.anchors:
         ratios = ", ".join(f"{arm} {option.cost / anchor.cost:.3f}x" for arm, option in anchor.arms.items())
-        lines.append(
-            f"  {anchor.name:<14} {anchor.genome.id}  {anchor.cost:>12,.0f} {study.file.match.measure}  {ratios}"
-        )
+        cost = si(anchor.cost, UNITS[study.file.match.measure])
+        lines.append(f"  {anchor.name:<14} {anchor.genome.id}  {cost:>14}  {ratios}")
     lines += [
         f"trainings   {plan.tuning} to tune the rates, {plan.final} to answer; "
         f"{si(plan.training_flops, 'FLOPs')} of training in all",
