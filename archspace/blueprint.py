@@ -12,6 +12,7 @@ from archspace.blocks.registry import Family, family, family_of
 from archspace.errors import GenomeError
 from archspace.genome import Auxiliary, Genome, Probabilities, Shape, Stage
 from archspace.parts.head import plan_head
+from archspace.parts.shortcut import PADDED_IDENTITY
 from archspace.parts.stem import plan_stem
 from archspace.parts.survival import SURVIVAL
 from archspace.plan import Part, Planned, Symbol
@@ -96,12 +97,23 @@ class Blueprint:
         """How weights start: as the genome asks, with `auto` decided."""
         if self.asked != "auto":
             return self.asked
-        return "he-zero-last-norm" if any(_ends_in_norm(branch) for branch in self.branches()) else "he"
+        return "he-zero-last-norm" if self.has_last_norms and not self.pads_channels else "he"
 
-    def branches(self) -> Iterator[Planned]:
-        """The residual branches in use."""
+    @cached_property
+    def has_last_norms(self) -> bool:
+        """Whether some residual branch ends in a normalisation, which can begin at zero."""
+        return any(_ends_in_norm(branch) for branch in self._arguments("branch"))
+
+    @cached_property
+    def pads_channels(self) -> bool:
+        """Whether some shortcut adds channels of zeros, which carry nothing while the branch beside it is zero too."""
+        shortcuts = (one for one in self._arguments("shortcut") if one.part is PADDED_IDENTITY)
+        return any(one.arguments["width"] != one.arguments["in_width"] for one in shortcuts)
+
+    def _arguments(self, named: str) -> Iterator[Planned]:
+        """What the blocks in use are given under a name."""
         plans = (plan for stage in self.stages for plan in stage.plans())
-        values = (value for plan in plans for name, value in plan.arguments.items() if name == "branch")
+        values = (value for plan in plans for name, value in plan.arguments.items() if name == named)
         yield from (value for value in values if isinstance(value, Planned))
 
 
@@ -119,7 +131,7 @@ def draw(genome: Genome, input: Shape = (3, 224, 224), classes: int = 1000) -> B
         asked=genome.initialisation,
         auxiliary=genome.auxiliary,
     )
-    if genome.initialisation == "he-zero-last-norm" and not any(map(_ends_in_norm, blueprint.branches())):
+    if genome.initialisation == "he-zero-last-norm" and not blueprint.has_last_norms:
         raise GenomeError("initialisation he-zero-last-norm: no branch here ends in a normalisation; use he or auto")
     return blueprint
 

@@ -174,7 +174,7 @@ class Genome:
 
     `initialisation`: `he` is He normal for convolutions; `he-zero-last-norm` also starts at zero the normalisation that
     a residual branch ends in, so that each block begins as its shortcut (Goyal et al. 2017, 1706.02677, 5.1); `auto` is
-    the second where some branch ends in a normalisation, else the first.
+    the second where some branch ends in a normalisation and no shortcut pads channels with zeros, else the first.
     """
 
     stages: tuple[Stage, ...]

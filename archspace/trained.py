@@ -24,6 +24,7 @@ from archspace.training.device import choose_device, choose_mode
 from archspace.training.evaluation import evaluate as evaluate_network
 from archspace.training.feed import feed
 from archspace.training.forward import Forward, products_of
+from archspace.training.place import place
 from archspace.training.threads import computing
 
 if TYPE_CHECKING:
@@ -111,7 +112,8 @@ def evaluate(
     task = load_task(config.task.name, progress or (lambda *_: None))
     refuse_changed(folder, config, task)
     mode = config.mode if config.device in ("cpu", choose_device()) else choose_mode(config.recipe, "cpu")
-    network = _network(blueprint_of(config), checkpoint).to(mode.device)
+    network = _network(blueprint_of(config), checkpoint)
+    place(network, mode)
     with computing(config.threads), products_of(mode):
         data = feed(getattr(task, split), task, mode)
         error, cross_entropy = evaluate_network(network, data, Forward(mode))

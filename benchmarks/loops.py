@@ -15,12 +15,12 @@ from torch.utils.data import DataLoader, Dataset
 
 import archspace
 from archspace.data.tasks import Split, Task
-from archspace.training.device import layout_of
 from archspace.training.feed import feed
 from archspace.training.forward import forward_of, products_of
 from archspace.training.loop import Epoch, train
 from archspace.training.mode import Mode
 from archspace.training.optimizer import make_optimizer, set_rate
+from archspace.training.place import layout_of
 from archspace.training.recipe import Recipe
 from archspace.training.step import WARM_UP, Replay
 

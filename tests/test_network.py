@@ -1,5 +1,6 @@
 """Built networks: their counts, what every block family promises, stochastic depth, and where randomness comes from."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from archspace.genome import Genome, Stage, Stem, Survival
 from archspace.measure.count import counted_params, differences, hooked_acts, hooked_macs, traced_flops
 from archspace.network import Network, build
 from archspace.parts.ordering import Residual
+from archspace.parts.shortcut import Shortcut
 from archspace.parts.survival import BatchSurvival, SampleSurvival
 from archspace.training.loop import train
 from archspace.training.mode import Mode
@@ -190,6 +192,21 @@ def test_a_zero_initialised_network_begins_as_its_shortcuts() -> None:
     network = build(draw(Genome(stages, Stem("cifar", 8)), (1, 8, 8), 3)).eval()
     x = images(2, 8, 8, 8).relu()
     assert torch.equal(network.stages(x), x)
+
+
+@pytest.mark.parametrize(
+    ("shortcut", "widths", "chosen"),
+    [("A", (8, 16), "he"), ("A", (8, 8), "he-zero-last-norm"), ("B", (8, 16), "he-zero-last-norm")],
+)
+def test_networks_that_pad_channels_with_zeros_do_not_begin_as_their_shortcuts(
+    shortcut: Shortcut, widths: tuple[int, int], chosen: str
+) -> None:
+    genes = BasicGenes(shortcut)
+    stages = tuple(Stage("basic", 1, width, stride, genes) for width, stride in zip(widths, (1, 2), strict=True))
+    genome = Genome(stages, Stem("cifar", 8))
+    assert draw(genome).initialisation == chosen
+    named = replace(genome, initialisation="he-zero-last-norm")
+    assert draw(named).initialisation == "he-zero-last-norm"
 
 
 def test_genomes_that_cannot_be_drawn_say_where() -> None:

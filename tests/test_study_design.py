@@ -151,6 +151,14 @@ def test_the_hash_knows_every_change_and_no_comment(tmp_path: Path) -> None:
     assert load_study(plain.folder).registered != plain.registered
 
 
+def test_a_recipe_beside_a_study_goes_before_the_shipped_one(tmp_path: Path) -> None:
+    shipped = tiny_study.study(tmp_path, ("task: digits", "task: digits\nrecipe: fast"))
+    (tmp_path / "fast.yaml").write_text("name: fast\nmomentum: 0.8\nwarmup: 0.5\n")
+    own = load_study(tmp_path)
+    assert own.recipe.momentum == 0.8
+    assert own.registered != shipped.registered
+
+
 MISTAKES = {
     r"study\.yaml:18:22: contrasts\[0\]\.b: no arm is called 'dept' \(did you mean 'depth'\?\)": (
         "b: depth",

@@ -106,7 +106,7 @@ def flags(family: Family, genes: Any) -> Iterator[str]:
         branches = [getattr(module, "branch", None) for module in build(blueprint).modules()]
         last = [list(branch.modules())[-1] for branch in branches if isinstance(branch, nn.Module)]
         ends = any(isinstance(module, nn.BatchNorm2d) for module in last)
-        if ends != (blueprint.initialisation == "he-zero-last-norm"):
+        if ends != blueprint.has_last_norms:
             yield (
                 f"stride {stride}: its branch {'ends' if ends else 'does not end'} in a normalisation, "
                 f"and its Part says ends_in_norm={not ends}"

@@ -102,8 +102,9 @@ def _within(mistakes: Mistakes, path: tuple[str | int, ...], read: Any) -> Any:
 
 
 def _beside(folder: Path, name: str) -> str | Path:
-    """A file beside the study's where there is one of this name."""
-    return folder / name if (folder / name).is_file() else name
+    """A file beside the study's where there is one of this name, with or without `.yaml`."""
+    found = (folder / file for file in (name, f"{name}.yaml") if (folder / file).is_file())
+    return next(found, name)
 
 
 def _recipe(document: Document, folder: Path, file: StudyFile, mistakes: Mistakes) -> Recipe | None:

@@ -39,8 +39,3 @@ def free_bytes(device: str) -> int:
     if device == "cuda":
         return int(torch.cuda.mem_get_info()[0])
     return free_memory() or 0
-
-
-def layout_of(mode: Mode) -> torch.memory_format:
-    """The order in which torch lays out images."""
-    return torch.channels_last if mode.channels_last else torch.contiguous_format

@@ -18,11 +18,12 @@ from archspace.genome import Genome
 from archspace.measure.calibration import cache_folder
 from archspace.network import build
 from archspace.training.augment import Mixed
-from archspace.training.device import choose_mode, has_bf16, layout_of
+from archspace.training.device import choose_mode, has_bf16
 from archspace.training.feed import feed
 from archspace.training.forward import forward_of, products_of
 from archspace.training.mode import Mode
 from archspace.training.optimizer import make_optimizer
+from archspace.training.place import place
 from archspace.training.recipe import Recipe
 from archspace.training.step import Stepper
 
@@ -127,7 +128,7 @@ def modes_text(modes: Mapping[str, Mode]) -> str:
 def _step(genome: Genome, task: Task, recipe: Recipe, mode: Mode, best: float) -> float:
     """Seconds of a training step on one batch, the least of several."""
     network = build(draw(genome, task.input, task.classes), torch.Generator().manual_seed(0)).train()
-    network.to(mode.device, memory_format=layout_of(mode))  # type: ignore[call-overload]
+    place(network, mode)
     step = Stepper(network, None, make_optimizer(network, recipe, mode), None, recipe, forward_of(network, mode), 1)
     count = IMAGES if mode.device == "cpu" else recipe.batch
     few = feed(Split(task.train.images[:count], task.train.labels[:count]), task, mode)

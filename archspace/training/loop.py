@@ -18,13 +18,13 @@ from archspace.training.augment import Chance, chance, cropped, cut_out, mixed
 from archspace.training.auxiliary import AuxiliaryHeads
 from archspace.training.average import Average
 from archspace.training.checkpoint import Checkpoint
-from archspace.training.device import layout_of
 from archspace.training.evaluation import evaluate
 from archspace.training.feed import Feed, feed
 from archspace.training.forward import forward_of, products_of
 from archspace.training.mode import Mode
 from archspace.training.norms import estimate_norms
 from archspace.training.optimizer import learning_rate, make_optimizer
+from archspace.training.place import place
 from archspace.training.recipe import Recipe
 from archspace.training.step import Stepper
 
@@ -78,7 +78,7 @@ def train(
     With auxiliary `heads` the loss is CE(network) + weight x sum of CE(head); measured is the network alone. Batches
     are passed in `parts`, whose gradients add up, where a whole one takes too much memory. Raises Diverged.
     """
-    network.to(mode.device, memory_format=layout_of(mode))  # type: ignore[call-overload]
+    place(network, mode)
     if heads is not None:
         heads.to(mode.device)
     whole = network if heads is None else nn.ModuleList([network, heads])
