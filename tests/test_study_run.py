@@ -128,6 +128,16 @@ def test_an_edited_file_is_refused_over_old_results(ran: Path, tmp_path: Path) -
     assert not (tmp_path / "runs").exists()
 
 
+def test_results_whose_trainings_are_gone_are_kept_and_not_trained_again(ran: Path, tmp_path: Path) -> None:
+    before, told = (ran / "results" / "trainings.csv").read_bytes(), []
+    ended = run_study(load_study(ran), tmp_path / "none", HERE, lambda _: None, told.append)
+    assert ended.results == ran / "results"
+    assert not (tmp_path / "none").exists()
+    assert len(told) == 1
+    assert "nothing is left to run; move it away to train all anew" in told[0]
+    assert (ran / "results" / "trainings.csv").read_bytes() == before
+
+
 def test_a_study_without_results_says_how_to_get_them(tmp_path: Path) -> None:
     folder = tiny_study.write(tmp_path / "tiny")
     with pytest.raises(UserError, match="no results yet; `archspace study run"):

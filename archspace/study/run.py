@@ -15,7 +15,7 @@ from archspace.seeds import derive
 from archspace.study.design import Design, make_design, read_design, write_design
 from archspace.study.file import Study
 from archspace.study.rates import TUNING, Rate, chosen_rates, tuning_trainings
-from archspace.study.results import DESIGN, keep_results, refuse_edited
+from archspace.study.results import DESIGN, FOLDER, keep_results, refuse_edited, registered_of
 
 Tell = Callable[[str], None]
 FINAL = "final"
@@ -46,11 +46,15 @@ def run_study(study: Study, runs: Path, machine: Machine, listener: Listener, te
     """Run a study to its results, or go on with it; raises UserError.
 
     The test split is looked at by the final trainings alone, once each, after their last epoch; the rates are tuned on
-    val.
+    val. Results whose trainings lie elsewhere stay as they are.
     """
     refuse_edited(study)
-    task = load_task(study.task)
     folder = folder_of(study, runs)
+    if registered_of(study.folder) and not folder.exists():
+        place = study.folder / FOLDER
+        tell(f"{place} has every training of this study: nothing is left to run; move it away to train all anew")
+        return StudyEnded(folder, place, False, 0)
+    task = load_task(study.task)
     kept = folder / DESIGN
     design = read_design(kept) if kept.exists() else make_design(study, task, tell)
     tuning = tuning_trainings(study, design)
