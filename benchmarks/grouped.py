@@ -1,8 +1,9 @@
-"""What helps grouped convolutions on this CPU: layout, bfloat16, batch, oneDNN, groups written out as paths.
+"""What helps grouped convolutions on this CPU: layout, bfloat16, batch, oneDNN, groups joined or written out as paths.
 
-The 3x3 convolution of ResNeXt-29 32x4d's three stages (CIFAR-10) and a depthwise one, forward and backward pass, one
-thread. Each case runs in a process of its own, since grouped convolutions of few channels in channels_last order have
-corrupted memory with torch 2.13 on AVX2: a crash is reported as one. Cases of a convolution take turns, for rounds.
+The 3x3 convolution of ResNeXt-29 32x4d's three stages (CIFAR-10), one of a small network and a depthwise one, forward
+and backward pass, one thread. Each case runs in a process of its own, since grouped convolutions of few channels in
+channels_last order have corrupted memory with torch 2.13 on AVX2: a crash is reported as one. Cases of a convolution
+take turns, for rounds.
 
 Run it as `python benchmarks/grouped.py [--quick]`; it prints a table and writes benchmarks/results/grouped.json.
 """
@@ -22,6 +23,8 @@ import torch
 from torch import Tensor, nn
 
 from archspace.searching.machine import describe, versions
+from archspace.training.mode import Mode
+from archspace.training.place import place
 
 ROUNDS, SECONDS, LIMIT = 5, 0.4, 120.0
 """Rounds of each case, how long a round's passes go on, and after how many seconds a case is given up."""
@@ -30,6 +33,7 @@ CONVOLUTIONS = {
     "32 groups of 4, 32x32": (128, 32, 32),
     "32 groups of 8, 16x16": (256, 32, 16),
     "32 groups of 16, 8x8": (512, 32, 8),
+    "8 groups of 4, 16x16": (32, 8, 16),
     "depthwise 128, 32x32": (128, 128, 32),
 }
 """Channels, groups, side."""
@@ -42,6 +46,8 @@ CASES: dict[str, dict[str, Any]] = {
     "batch 8": {"batch": 8},
     "batch 128": {"batch": 128},
     "without oneDNN": {"onednn": False},
+    "groups joined": {"form": "joined"},
+    "groups joined, batch 128": {"form": "joined", "batch": 128},
     "concatenated paths": {"form": "paths"},
     "one group, 1/groups of it used": {"form": "dense"},
 }
@@ -63,10 +69,13 @@ class Paths(nn.Module):
 
 
 def module_of(form: str, channels: int, groups: int) -> nn.Module:
-    """The convolution as it is, as paths, or with as many channels and no groups."""
+    """The convolution as it is, as archspace places it, as paths, or with as many channels and no groups."""
     if form == "paths":
         return Paths(channels, groups)
-    return nn.Conv2d(channels, channels, 3, padding=1, bias=False, groups=1 if form == "dense" else groups)
+    conv = nn.Conv2d(channels, channels, 3, padding=1, bias=False, groups=1 if form == "dense" else groups)
+    if form == "joined":
+        place(conv, Mode("cpu", bf16=False, channels_last=False))
+    return conv
 
 
 def one(convolution: str, case: str, seconds: float) -> float:

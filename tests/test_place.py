@@ -12,7 +12,7 @@ from archspace.training.place import JOINED, NARROW, JoinedConv2d, groups_togeth
 
 CPU = Mode("cpu", bf16=False, channels_last=False)
 LAST = Mode("cpu", bf16=False, channels_last=True)
-SHAPES = [(24, 8, 24), (36, 9, 36), (12, 4, 24), (128, 32, 128), (64, 32, 64), (39, 13, 39), (6, 6, 12)]
+SHAPES = [(24, 8, 24), (36, 9, 36), (12, 4, 24), (128, 32, 128), (64, 32, 64), (39, 13, 39), (6, 3, 12)]
 """Channels in, groups, channels out."""
 
 
@@ -48,7 +48,7 @@ def test_joined_groups_compute_what_they_would_alone(
     assert torch.equal(again(x), conv(x))
 
 
-@pytest.mark.parametrize(("channels", "groups"), [(64, 1), (64, 8), (68, 4), (93, 31), (16, 2)])
+@pytest.mark.parametrize(("channels", "groups"), [(64, 1), (64, 8), (68, 4), (93, 31), (16, 2), (32, 32)])
 def test_wide_groups_and_those_that_nothing_fits_stay_alone(channels: int, groups: int) -> None:
     conv = nn.Conv2d(channels, channels, 3, padding=1, groups=groups)
     place(conv, CPU)
@@ -69,6 +69,6 @@ def test_the_number_of_groups_that_are_joined_divides_them_and_is_within_the_bou
             together = groups_together(nn.Conv2d(groups * width, groups * width, 1, groups=groups))
             assert groups % together == 0
             if together > 1:
-                assert width < NARROW
+                assert width in NARROW
                 assert together * width <= JOINED[1]
                 assert together * width >= JOINED[0] or together == groups

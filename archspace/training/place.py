@@ -8,8 +8,9 @@ from torch.nn import functional as F
 
 from archspace.training.mode import Mode
 
-NARROW = 8
-"""Groups of fewer channels leave a CPU's vector registers half empty: eight float32 numbers with AVX2."""
+NARROW = range(2, 8)
+"""Groups of so many channels leave a CPU's vector registers half empty, eight float32 numbers with AVX2; for groups of
+one it has kernels of their own."""
 JOINED = (16, 40)
 """How many channels joined groups have together: with fewer little is won, with more the zeros between them cost more
 (benchmarks/grouped.py)."""
@@ -48,9 +49,9 @@ def layout_of(mode: Mode) -> torch.memory_format:
 
 
 def groups_together(conv: nn.Conv2d) -> int:
-    """How many groups of a convolution are best computed as one: 1 where they are wide, or where no number fits."""
+    """How many groups of a convolution are best computed as one: 1 where they are not narrow, or no number fits."""
     width = conv.in_channels // conv.groups
-    if conv.groups == 1 or width >= NARROW or conv.padding_mode != "zeros":
+    if conv.groups == 1 or width not in NARROW or conv.padding_mode != "zeros":
         return 1
     least, most = JOINED
     if conv.in_channels < least:
