@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from archspace.analysis.comparison_words import advice, verdicts
 from archspace.report.comparison_data import comparison_data
 from archspace.report.comparison_figures import FIGURES
 from archspace.report.describe import short
-from archspace.report.page import PLOTLY_CONFIG
+from archspace.report.html import filled
 from archspace.report.save import write_whole
 from archspace.units import UNITS, percent, si
 
@@ -114,33 +113,19 @@ def networks_table(networks: pd.DataFrame) -> Table:
 
 def comparison_html(shown: Shown) -> str:
     """The page as text: scripts, styles and figures inlined, everything from the run escaped."""
-    from jinja2 import Environment, StrictUndefined
-    from markupsafe import Markup
-    from plotly.offline import get_plotlyjs
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(files("archspace.report").joinpath("comparison.html").read_text("utf-8"))
     data = comparison_data(shown.comparison, shown.networks)
-    figures = {
-        name: Markup(
-            make(data, shown.target).to_html(
-                full_html=False, include_plotlyjs=False, div_id=f"figure-{name}", config=PLOTLY_CONFIG
-            )
-        )
-        for name, make in FIGURES.items()
-    }
-    return template.render(
+    return filled(
+        "comparison.html",
+        {name: make(data, shown.target) for name, make in FIGURES.items()},
         title=shown.title,
         verdicts=verdicts(shown.comparison),
         where=shown.where,
         notes=shown.notes,
         advice=[advice(side) for side in shown.comparison.sides],
         about=ABOUT,
-        figures=figures,
         sides=sides_table(shown.comparison),
         tests=tests_table(shown.comparison),
         networks=networks_table(shown.networks),
-        plotly=Markup(get_plotlyjs()),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from archspace.records.record import RunRecord
 from archspace.report.describe import stage_lines
 from archspace.report.figures import FIGURES
 from archspace.report.front_figure import front_data
+from archspace.report.html import filled
 from archspace.report.save import write_whole
 from archspace.report.style import STATES, at_target
 from archspace.report.tables import front_columns, front_row, trial_columns, trial_row
@@ -20,12 +20,6 @@ from archspace.units import UNITS, duration, percent, shape_text, si
 
 if TYPE_CHECKING:
     import pandas as pd
-
-PLOTLY_CONFIG = {
-    "displaylogo": False,
-    "responsive": True,
-    "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
-}
 
 
 def write_report(record: RunRecord, path: Path) -> Path:
@@ -36,19 +30,8 @@ def write_report(record: RunRecord, path: Path) -> Path:
 
 def report_html(record: RunRecord) -> str:
     """The page as text: scripts, styles and figures inlined, everything from the run escaped."""
-    from jinja2 import Environment, StrictUndefined
-    from markupsafe import Markup
-    from plotly.offline import get_plotlyjs
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(files("archspace.report").joinpath("template.html").read_text("utf-8"))
-    figures = {
-        name: Markup(
-            make(record).to_html(full_html=False, include_plotlyjs=False, div_id=f"figure-{name}", config=PLOTLY_CONFIG)
-        )
-        for name, make in FIGURES.items()
-    }
-    return template.render(figures=figures, plotly=Markup(get_plotlyjs()), **page_data(record))
+    figures = {name: make(record) for name, make in FIGURES.items()}
+    return filled("run.html", figures, **page_data(record))
 
 
 def page_data(record: RunRecord) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def _page(figure: go.Figure, title: str) -> bytes:
-    from archspace.report.page import PLOTLY_CONFIG
+    from archspace.report.html import PLOTLY_CONFIG
 
     body = figure.to_html(full_html=False, include_plotlyjs=True, config=PLOTLY_CONFIG)
     head = f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from archspace.analysis.findings import Finding
-from archspace.report.page import PLOTLY_CONFIG
+from archspace.report.html import filled
 from archspace.report.save import save_figure, write_whole
 from archspace.study.figures import FIGURES
 from archspace.study.file import Study
@@ -31,19 +30,9 @@ def write_pictures(study: Study, results: Results, findings: Findings, folder: P
 
 def html_of(study: Study, results: Results, findings: Findings) -> str:
     """The page as text: scripts, styles and figures inlined, everything from files escaped."""
-    from jinja2 import Environment, StrictUndefined
-    from markupsafe import Markup
-    from plotly.offline import get_plotlyjs
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(files("archspace.study").joinpath("page.html").read_text("utf-8"))
-    figures = {
-        name: Markup(
-            make(study, results, findings).to_html(full_html=False, include_plotlyjs=False, config=PLOTLY_CONFIG)
-        )
-        for name, make in FIGURES.items()
-    }
-    return template.render(
+    return filled(
+        "study.html",
+        {name: make(study, results, findings) for name, make in FIGURES.items()},
         study=study.file,
         registered=study.registered,
         content=results.content,
@@ -56,8 +45,6 @@ def html_of(study: Study, results: Results, findings: Findings) -> str:
         rates=_rates(results),
         excluded=results.design.excluded,
         edges=[f"{rate.arm} in {rate.cell}" for rate in results.rates if rate.edge],
-        figures=figures,
-        plotly=Markup(get_plotlyjs()),
     )
 
 
