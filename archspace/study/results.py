@@ -132,8 +132,8 @@ def refuse_edited(study: Study) -> None:
     if there is not None and there != study.registered:
         raise UserError(
             f"{study.folder / FOLDER}: results of another version of this study ({there[:8]}, the file is now "
-            f"{study.registered[:8]}): a changed file, or another --scale, is a new study; undo the change, or copy the file "
-            "to a new folder"
+            f"{study.registered[:8]}): a changed file, or another --scale, is a new study; undo the change, "
+            "or copy the file to a new folder"
         )
 
 
