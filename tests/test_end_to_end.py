@@ -248,7 +248,10 @@ def test_a_finished_run_is_extended_and_stays_as_it_was(here: Path) -> None:
 
 @pytest.mark.slow
 def test_the_default_recipe_trains_a_deep_network(tmp_path: Path) -> None:
-    """A recipe under which only shallow networks learn would make every search find shallow networks."""
+    """A recipe under which only shallow networks learn would make every search find shallow networks.
+
+    Seeds come to 2.8 to 5.8 % (benchmarks/results/recipe.json); where norms did not begin at zero it was 36 %.
+    """
     outcome = archspace.search(
         "resnext", "5GFLOPs", enqueue=["resnext50_32x4d"], trials=1, seconds=900, runs=tmp_path, executor="in-process"
     )
@@ -256,4 +259,4 @@ def test_the_default_recipe_trains_a_deep_network(tmp_path: Path) -> None:
     assert outcome.record.config.recipe.epochs == 3
     assert outcome.winner is not None
     assert outcome.winner["name"] == "resnext50_32x4d"
-    assert error < 0.05
+    assert error < 0.10
