@@ -17,17 +17,16 @@ JOINED = (16, 40)
 
 
 class JoinedConv2d(nn.Conv2d):
-    """A grouped convolution computed with fewer, wider groups: `together` of its own in each, zeros between them."""
-
-    together: int
+    """A grouped convolution computed with fewer, wider groups: some of its own in each, zeros between them."""
 
     def forward(self, x: Tensor) -> Tensor:
         """What the convolution makes of (N, in_channels, height, width)."""
         out, inside, *kernel = self.weight.shape
-        each, joined = out // self.groups, self.groups // self.together
-        own = torch.eye(self.together, dtype=x.dtype, device=x.device).view(1, self.together, 1, self.together, 1, 1, 1)
-        weight = self.weight.reshape(joined, self.together, each, 1, inside, *kernel) * own
-        weight = weight.reshape(out, self.together * inside, *kernel)
+        together = groups_together(self)
+        each, joined = out // self.groups, self.groups // together
+        own = torch.eye(together, dtype=x.dtype, device=x.device).view(1, together, 1, together, 1, 1, 1)
+        weight = self.weight.reshape(joined, together, each, 1, inside, *kernel) * own
+        weight = weight.reshape(out, together * inside, *kernel)
         return F.conv2d(x, weight, self.bias, self.stride, self.padding, self.dilation, joined)
 
 
@@ -37,10 +36,9 @@ def place(network: nn.Module, mode: Mode) -> None:
     for module in network.modules():
         if type(module) in (nn.Conv2d, JoinedConv2d):
             conv: nn.Conv2d = module  # type: ignore[assignment]  # one of the two
-            together = groups_together(conv) if mode.device == "cpu" and not mode.bf16 else 1
+            join = mode.device == "cpu" and not mode.bf16 and groups_together(conv) > 1
             # The class alone changes, so that nobody who holds the module, or its parameters, loses it.
-            conv.__class__ = JoinedConv2d if together > 1 else nn.Conv2d
-            vars(conv)["together"] = together
+            conv.__class__ = JoinedConv2d if join else nn.Conv2d
 
 
 def layout_of(mode: Mode) -> torch.memory_format:
