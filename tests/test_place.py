@@ -7,8 +7,9 @@ import torch
 from small import images
 from torch import Tensor, nn
 
+from archspace.training.groups import JOINED, NARROW, JoinedConv2d, groups_together
 from archspace.training.mode import Mode
-from archspace.training.place import JOINED, NARROW, JoinedConv2d, groups_together, place
+from archspace.training.place import place
 
 CPU = Mode("cpu", bf16=False, channels_last=False)
 LAST = Mode("cpu", bf16=False, channels_last=True)
