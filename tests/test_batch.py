@@ -75,6 +75,7 @@ def test_what_diverged_has_ended_and_what_failed_otherwise_is_tried_again(tmp_pa
     assert list(batch_frame(tmp_path / "lost")["state"]) == ["complete"]
 
 
+@pytest.mark.slow
 def test_a_batch_runs_on_ray(tmp_path: Path) -> None:
     ended = run_batch(replace(request(tmp_path / "ray"), concurrency=2))
     assert ended.unfinished == 0

@@ -150,6 +150,7 @@ def run(name: str, seed: int, **changes: Any) -> None:
     start(tiny.request(Path("runs"), name=name, seed=seed, trials=9, **changes), lambda _: None, "in-process")
 
 
+@pytest.mark.slow
 def test_runs_give_what_they_drew_at_random_and_say_so(call: Caller) -> None:
     run("first", 1)
     run("second", 2)

@@ -285,6 +285,7 @@ def test_a_search_that_its_time_limit_ends(made: SearchPlan) -> None:
         assert ("5 to 7 of 9 trials" in text) == (ending != "trials")
 
 
+@pytest.mark.slow
 def test_the_command_and_a_dry_run_say_the_same_and_leave_nothing(call: Caller, tmp_path: Path) -> None:
     options = ("--space", "tiny.yaml", "--budget", "1MFLOPs", "--trials", 3, "--concurrency", 1, *QUICK)
     said = [call("plan", *options, "--json"), call("search", *options, "--dry-run", "--json")]

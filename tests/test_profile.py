@@ -364,6 +364,7 @@ def test_few_networks_spread_too() -> None:
     assert choose_networks((3, 64, 64), 10, 9) == chosen
 
 
+@pytest.mark.slow
 def test_a_machine_without_rest_is_not_calibrated() -> None:
     news: list[Measured] = []
     with pytest.raises(RunFailed, match=r"given up: 5 of 8 networks were too noisy; the last: latency \(cpu, 1 thread"):
@@ -409,6 +410,7 @@ def test_a_broken_calibration_is_told_before_anything_is_measured(call: Caller) 
     )
 
 
+@pytest.mark.slow
 def test_calibrate_then_profile(call: Caller, cache: Path) -> None:
     quick = ("--size", "32", "--classes", "10", "--noise", ANY_NOISE)
     before = call("profile", "small.yaml", *quick, "--training-batch", "4")
