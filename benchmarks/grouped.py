@@ -1,9 +1,8 @@
 """What helps grouped convolutions on this CPU: layout, bfloat16, batch, oneDNN, groups joined or written out as paths.
 
 The 3x3 convolution of ResNeXt-29 32x4d's three stages (CIFAR-10), one of a small network and a depthwise one, forward
-and backward pass, one thread. Each case runs in a process of its own, since grouped convolutions of few channels in
-channels_last order have corrupted memory with torch 2.13 on AVX2: a crash is reported as one. Cases of a convolution
-take turns, for rounds.
+and backward pass, one thread. Each case runs in a process of its own, so that a crash is reported as one. Cases of a
+convolution take turns, for rounds.
 
 Run it as `python benchmarks/grouped.py [--quick]`; it prints a table and writes benchmarks/results/grouped.json.
 """

@@ -1,6 +1,10 @@
-"""Grouped convolutions computed side by side: the same numbers, the same parameters, only where it helps."""
+"""Convolutions computed in ways of our own on a CPU: the same numbers, the same parameters, only where it helps."""
 
 import copy
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +14,7 @@ from torch import Tensor, nn
 from archspace.training.groups import JOINED, NARROW, JoinedConv2d, groups_together
 from archspace.training.mode import Mode
 from archspace.training.place import place
+from archspace.training.subsampled import FEW, SubsampledConv2d
 
 CPU = Mode("cpu", bf16=False, channels_last=False)
 LAST = Mode("cpu", bf16=False, channels_last=True)
@@ -73,3 +78,56 @@ def test_the_number_of_groups_that_are_joined_divides_them_and_is_within_the_bou
                 assert width in NARROW
                 assert together * width <= JOINED[1]
                 assert together * width >= JOINED[0] or together == groups
+
+
+@pytest.mark.parametrize(("before", "groups", "stride"), [(3, 1, 2), (7, 1, (2, 1)), (8, 2, 3)])
+def test_strided_1x1_convolutions_of_few_channels_are_subsampled_in_channels_last(
+    before: int, groups: int, stride: int | tuple[int, int]
+) -> None:
+    torch.manual_seed(0)
+    conv = nn.Conv2d(before, 6, 1, stride, groups=groups).double()
+    x = images(4, before, 9, 8)
+    usual = passed(conv, x)
+    weight = conv.weight
+    place(conv, LAST)
+    assert type(conv) is SubsampledConv2d
+    assert conv.weight is weight
+    for one, other in zip(usual, passed(conv, x), strict=True):
+        torch.testing.assert_close(one, other)
+    place(conv, CPU)
+    assert type(conv) is not SubsampledConv2d
+
+
+@pytest.mark.parametrize("conv", [nn.Conv2d(FEW, 4, 1, 2), nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 3, 2, 1)])
+def test_other_convolutions_are_not_subsampled(conv: nn.Conv2d) -> None:
+    place(conv, LAST)
+    assert type(conv) is nn.Conv2d
+
+
+TRAIN = """
+import tiny, torch
+from archspace.api import build
+from archspace.training.mode import Mode
+from archspace.training.place import place
+
+torch.set_num_threads(1)
+order = torch.channels_last
+for genome in tiny.genomes(12):
+    for side, batch in ((8, 64), (16, 32), (32, 16)):
+        network = build(genome, input=(1, side, side), classes=10).train()
+        place(network, Mode("cpu", bf16=False, channels_last=True))
+        for _ in range(4):
+            images = torch.randn(batch, 1, side, side).contiguous(memory_format=order)
+            torch.nn.functional.cross_entropy(network(images), torch.zeros(batch, dtype=torch.long)).backward()
+"""
+
+
+def test_small_networks_train_in_channels_last_within_their_memory() -> None:
+    """glibc ends a process whose heap is damaged; as torch computes these networks, it did so each time."""
+    process = subprocess.run(
+        [sys.executable, "-c", TRAIN],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])},
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 0, process.stderr
