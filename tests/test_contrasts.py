@@ -16,7 +16,7 @@ ERRORS = {"a": [[8.0, 10.0], [6.0, 6.0]], "b": [[10.0, 12.0], [5.0, 6.0]]}
 
 
 def test_effects_average_seeds_first_and_divide_by_the_mean_of_both_doublings() -> None:
-    found = pair(grid_of(results(ERRORS, {"a": 1.5, "b": 2.5})), CONTRAST)
+    found = pair(grid_of(results(ERRORS, {"a": 1.96, "b": 2.04})), CONTRAST)
     assert found.kind == "between arms"
     assert found.effects == pytest.approx([-1.0, 0.25])
     assert found.by_seed == pytest.approx(np.array([[-1.0, -1.0], [0.5, 0.0]]))
@@ -81,6 +81,9 @@ def _with(**values: object) -> pd.DataFrame:
         (of_effects([0.1, 0.2]).drop(columns="failed"), "no column failed"),
         (of_effects([0.1, 0.2]).replace({"arm": {"a": "aa"}}), "no arm 'a' in the results"),
         (results(ERRORS, {"a": -1.0}), "costs less than its anchor's base"),
+        (results(ERRORS, {"a": 1.0, "b": 2.0}), "its arms cost up to 2.00 times each other"),
+        (results(ERRORS, {"a": 0.09, "b": -0.09}), "its arms cost up to 1.13 times each other"),
+        (of_effects([0.1, 0.2]).assign(cell=list("xyxxyyyy")), "is in more than one cell; give it one"),
     ],
 )
 def test_what_cannot_be_paired_is_said_with_where_and_what_to_do(rows: pd.DataFrame, message: str) -> None:
@@ -99,3 +102,9 @@ def test_anchors_of_different_units_are_refused() -> None:
 def test_a_misspelt_arm_is_guessed() -> None:
     with pytest.raises(UserError, match="did you mean 'cardinality'"):
         pair(grid_of(results({"cardinality": [[1.0]] * 2, "b": [[1.0]] * 2})), Contrast("x", "cardinalty", "b"))
+
+
+def test_cells_are_read_where_results_have_them() -> None:
+    rows = of_effects([0.1, 0.2])
+    assert pair(grid_of(rows), CONTRAST).cells == ("n0", "n1")
+    assert pair(grid_of(rows.assign(cell="cost1")), CONTRAST).cells == ("cost1", "cost1")

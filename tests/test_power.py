@@ -141,6 +141,16 @@ def test_no_number_of_anchors_makes_up_for_too_few_images() -> None:
     assert anchors_needed(pilot, 0.2, images=0.5).difference is None
 
 
+def test_images_that_all_anchors_share_are_no_spread_of_their_signs() -> None:
+    # Six anchors that hardly differ, and a common error twenty times as large: signs agree, Student's test decides.
+    shared = Precision(0.0, math.sqrt(0.12**2 / 6 + 0.25**2), 1_000.0, 0.25)
+    expected = stats.nct.sf(stats.t.isf(0.025, 1_000), 1_000, 0.72 / shared.se)
+    assert difference_power(shared, 6, 0.72, 0.05) == pytest.approx(expected, abs=1e-3)
+    found = smallest_effect(shared, 6, 0.05)
+    assert found is not None
+    assert found < 0.75
+
+
 def test_the_smallest_effect_that_could_be_seen_has_the_power_asked_for() -> None:
     found = smallest_effect(known(12), 12, 0.05, 0.8)
     assert found is not None

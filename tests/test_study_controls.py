@@ -63,7 +63,7 @@ def test_a_study_has_the_effects_and_the_spread_that_it_was_made_with() -> None:
 
 
 def test_the_table_of_a_study_has_its_grid() -> None:
-    study = synthesise(replace(NULL, failures=0.2), 7, 2, np.random.default_rng(3))
+    study = synthesise(replace(NULL, failures=0.2, cell_sd=0.1), 7, 2, np.random.default_rng(3))
     for name, value in vars(grid_of(study.results)).items():
         assert np.array_equal(value, getattr(study.grid, name)), name
 
@@ -93,6 +93,28 @@ def test_images_that_are_hard_for_one_arm_at_all_anchors_make_no_differences() -
         any(3 * sign_flip_p(one.paired.effects, np.random.default_rng(0)) < ALPHA for one in s) for s in studies
     )
     assert blind > limits(ALPHA, 120)[1]
+
+
+def test_rates_that_the_anchors_of_a_cell_share_make_no_differences() -> None:
+    truth = replace(NULL, cell_sd=0.3)
+    studies = list(judged(truth, 18, 400, NO_MARGIN))
+    found = sum(any(one.verdict in ("superior", "inferior") for one in study) for study in studies)
+    assert found <= limits(ALPHA, 400)[1]
+    # Signs of single anchors know nothing of it.
+    blind = sum(
+        any(3 * sign_flip_p(one.paired.effects, np.random.default_rng(0), 999) < ALPHA for one in s)
+        for s in studies[:100]
+    )
+    assert blind > limits(ALPHA, 100)[1]
+
+
+def test_intervals_cover_where_rates_are_shared() -> None:
+    truth = replace(NULL, effects={"u": 0.3, "v": 0.0}, cell_sd=0.3)
+    found = sum(
+        study[0].effect.low <= 0.3 <= study[0].effect.high
+        for study in judged(truth, 18, 1_000, contrasts=PAIRS[:1], permutations=FEW)
+    )
+    assert found >= limits(0.95, 1_000)[0]
 
 
 def test_trainings_that_fail_at_random_make_no_differences() -> None:

@@ -142,6 +142,16 @@ def test_a_stratum_that_cannot_be_filled_says_which_arm_and_how_near(tmp_path: P
         make_design(study, load_task("digits"))
 
 
+def test_arms_that_share_no_cost_are_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    study = tiny_study.study(
+        tmp_path, ("  base: {}", "  base: {}\n  most: {set: {cardinality: 24}}"), ("b: depth}", "b: most}")
+    )
+    with pytest.raises(
+        UserError, match=r"contrast of cardinality and most: its arms cost up to [\d.]+ times each other"
+    ):
+        make_design(study, load_task("digits"))
+
+
 def test_the_hash_knows_every_change_and_no_comment(tmp_path: Path) -> None:
     plain = tiny_study.study(tmp_path / "a")
     assert tiny_study.study(tmp_path / "b", ("seeds: 2", "seeds: 2  # two")).registered == plain.registered
@@ -175,6 +185,7 @@ MISTAKES = {
     r"unknown key 'armz'|armz": ("arms:", "armz:"),
     r"recipe 'quick'": ("task: digits", "task: digits\nrecipe: quick"),
     r"only an arm that spends is matched": ("base: {}", "base: {trim: {width: 0.1}}"),
+    r"arms": ("  base: {}", "  a/b: {}"),
     r"one anchor cannot stand for others": ("strata: {cost: 2, shape: 1}", "strata: {cost: 1, shape: 1}"),
 }
 

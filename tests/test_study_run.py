@@ -1,6 +1,7 @@
 """A study from its file to its verdicts, on the command line and in process."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -161,9 +162,24 @@ def test_diverged_trainings_count_as_guessing(tmp_path: Path) -> None:
     results = read_results(study)
     assert results.finals["failed"].all()
     assert set(results.finals["error"]) == {0.9}
+    assert set(results.finals["val_error"]) == {0.9}
     finding = findings_of(study, results).registered.findings[0]
     assert finding.failures == (4, 4)
     assert finding.effect.value == 0
+    assert finding.verdict == "inconclusive"
+
+
+def test_an_arm_may_have_a_name_that_a_table_would_read_as_something_else(tmp_path: Path) -> None:
+    text = tiny_study.STUDY.replace("  depth: {spend", '  "null": {spend').replace("b: depth}", 'b: "null"}')
+    text = text.replace("  base: {}", '  "01": {}').replace("b: base}", 'b: "01"}')
+    folder = tiny_study.write(tmp_path / "named", text)
+    study = load_study(folder)
+    assert run(folder, tmp_path / "runs").results is not None
+    results = read_results(study)
+    assert set(results.finals["arm"]) == {"01", "null", "width", "cardinality"}
+    found = findings_of(study, results)
+    assert len(found.registered.findings) == 2
+    assert np.isfinite(found.exploratory["effect"]).all()
 
 
 def test_a_plan_counts_trainings_and_takes_power_from_a_pilot(ran: Path, tmp_path: Path) -> None:
@@ -181,4 +197,16 @@ def test_a_plan_counts_trainings_and_takes_power_from_a_pilot(ran: Path, tmp_pat
         )
     )
     with pytest.raises(UserError, match="pilot tiny has no arm deep"):
-        power_of(other, study, results)
+        power_of(other, study, results, 1)
+
+
+def test_power_from_a_pilot_counts_its_test_images(ran: Path) -> None:
+    study = load_study(ran)
+    results = read_results(study)
+    images = len(next(iter(results.wrong.values())))
+    # A fifth of the images is hard for one arm, everywhere.
+    hard = {key: np.arange(images) < images / 5 * (key[1] == "cardinality") for key in results.wrong}
+    pilot = replace(results, wrong=hard)
+    few, many = (power_of(study, study, pilot, count)[0].needed.difference for count in (images // 10, 10**9))
+    assert many is not None
+    assert few is None or few > many

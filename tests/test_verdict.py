@@ -112,6 +112,13 @@ def test_what_is_open_says_how_many_more_anchors_it_takes() -> None:
     assert found(around(0.0, spread=300.0)).more_anchors is None
 
 
+def test_an_effect_beyond_the_margin_takes_as_many_anchors_as_show_an_effect_so_large() -> None:
+    few = found(around(-4.8, anchors=5, spread=1.0))
+    assert few.verdict == "inconclusive"
+    assert few.more_anchors is not None
+    assert few.more_anchors <= 3
+
+
 def test_an_effect_at_half_the_margin_takes_more_anchors_though_there_are_enough_for_the_margin() -> None:
     one = found(around(0.15, anchors=10, spread=0.25))
     assert one.verdict == "inconclusive"
@@ -187,3 +194,42 @@ def test_images_widen_what_the_verdict_goes_by() -> None:
     assert with_images.effect.high - with_images.effect.low > without.effect.high - without.effect.low
     assert any("Test images were not given" in note for note in without.notes)
     assert not any("Test images were not given" in note for note in with_images.notes)
+
+
+def test_rates_shared_by_cells_widen_what_the_verdict_goes_by_and_are_told() -> None:
+    effects = [0.1, 0.0, -0.1, -1.1, -1.0, -0.9, -3.1, -3.0, -2.9]
+    rows = of_effects(effects)
+    cells = {f"n{number}": f"cost{number // 3}" for number in range(9)}
+    alone = analyse(rows, [CONTRAST], RULES).findings[0]
+    shared = analyse(rows.assign(cell=rows["anchor"].map(cells)), [CONTRAST], RULES).findings[0]
+    assert (alone.verdict, alone.test) == ("superior", "sign-flip")
+    assert (shared.verdict, shared.test) == ("inconclusive", "Student's")
+    assert shared.effect.high - shared.effect.low > alone.effect.high - alone.effect.low
+    assert "Student's test p = " in shared.statement
+    assert "more anchors, in further cells, are needed" in shared.headline
+    assert any("test and interval are those over cells" in note for note in shared.notes)
+    one = analyse(rows.assign(cell="all"), [CONTRAST], RULES).findings[0]
+    assert (one.verdict, one.effect) == (alone.verdict, alone.effect)
+    assert any("share the rates that were tuned" in note for note in one.notes)
+    halves = {f"n{number}": "left" if number < 4 else "right" for number in range(8)}
+    rows = of_effects(SMALL)
+    alike = analyse(rows.assign(cell=rows["anchor"].map(halves)), [CONTRAST], RULES).findings[0]
+    assert alike.verdict == "equivalent"
+    assert any("no more between the 2 cells" in note for note in alike.notes)
+
+
+@pytest.mark.parametrize(("failing", "verdict"), [(0, "equivalent"), (2, "inconclusive"), (8, "inconclusive")])
+def test_arms_that_fail_alike_are_not_equivalent_for_it(failing: int, verdict: str) -> None:
+    rows = of_effects(SMALL)
+    struck = rows["anchor"].isin([f"n{number}" for number in range(failing)])
+    rows.loc[struck, ["error", "failed"]] = [0.9, True]
+    one = analyse(rows, [CONTRAST], RULES).findings[0]
+    assert one.verdict == verdict
+    assert one.failures == (2 * failing, 2 * failing)
+    assert any("equivalence is not judged" in note for note in one.notes) == (failing > 0)
+
+
+def test_equivalence_says_of_which_trainings_it_is() -> None:
+    # Clopper and Pearson: none of 16 may still be one in five, 1 - 0.025^(1/16).
+    assert any("rarer than 20.6 %" in note for note in found(SMALL).notes)
+    assert not any("do not fail" in note for note in found(around(-0.8)).notes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 Kind = Literal["between arms", "against the base", "equal cost"]
 COLUMNS = ("anchor", "stratum", "arm", "seed", "error", "failed", "doublings")
+CELL = "cell"
+"""A further column that results may have: anchors of one cell share the learning rates that its arms were tuned to."""
 LEAST_DOUBLINGS = 0.1
-"""Arms that cost within 7 % of the base count as equal to it in cost: so little cannot be divided by."""
+"""Costs within 7 % of each other count as equal: so little cannot be divided by."""
 FEWEST_ANCHORS = 2
 
 
@@ -32,10 +35,14 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Grid:
-    """All results: `error` and `failed` of shape (anchors, arms, seeds), `doublings` (anchors, arms); NaN is no row."""
+    """All results: `error` and `failed` of shape (anchors, arms, seeds), `doublings` (anchors, arms); NaN is no row.
+
+    Without cells each anchor is a cell of its own.
+    """
 
     anchors: tuple[str, ...]
     strata: tuple[str, ...]
+    cells: tuple[str, ...]
     arms: tuple[str, ...]
     seeds: tuple[int, ...]
     error: Floats
@@ -56,6 +63,7 @@ class Paired:
     base: Literal["a", "b"] | None
     anchors: tuple[str, ...]
     strata: tuple[str, ...]
+    cells: tuple[str, ...]
     seeds: tuple[int, ...]
     a: Floats
     b: Floats
@@ -77,9 +85,10 @@ class Paired:
 
 
 def grid_of(results: pd.DataFrame) -> Grid:
-    """The table of a study, one row per training, as arrays; its columns are `COLUMNS`.
+    """The table of a study, one row per training, as arrays; its columns are `COLUMNS`, and `CELL` if there is one.
 
-    Raises UserError where a column is missing, a training is there twice, an error is no number, or a stratum differs.
+    Raises UserError where a column is missing, a training is there twice, an error is no number, or an anchor is in two
+    strata or cells.
     """
     missing = [name for name in COLUMNS if name not in results.columns]
     if missing:
@@ -93,19 +102,15 @@ def grid_of(results: pd.DataFrame) -> Grid:
     rows, anchors = _codes(results["anchor"])
     columns, arms = _codes(results["arm"])
     layers, seeds = _codes(results["seed"])
-    labels = results["stratum"].to_numpy()
-    strata = dict(zip(rows.tolist(), labels.tolist(), strict=True))
-    torn = [row for row, label in zip(rows.tolist(), labels.tolist(), strict=True) if strata[row] != label]
-    if torn:
-        raise UserError(f"results: anchor {anchors[torn[0]]!r} is in more than one stratum; give it one")
+    strata = _labels("stratum", results["stratum"], rows, anchors)
+    cells = _labels(CELL, results[CELL], rows, anchors) if CELL in results.columns else tuple(map(str, anchors))
     error = np.full((len(anchors), len(arms), len(seeds)), np.nan)
     error[rows, columns, layers] = results["error"].to_numpy(dtype=float)
     failed = np.zeros(error.shape, dtype=bool)
     failed[rows, columns, layers] = results["failed"].to_numpy(dtype=bool)
     doublings = np.full(error.shape[:2], np.nan)
     doublings[rows, columns] = results["doublings"].to_numpy(dtype=float)
-    of_anchor = tuple(str(strata[row]) for row in range(len(anchors)))
-    names = tuple(map(str, anchors)), of_anchor, tuple(map(str, arms)), tuple(map(int, seeds))
+    names = tuple(map(str, anchors)), strata, cells, tuple(map(str, arms)), tuple(map(int, seeds))
     return Grid(*names, error, failed, doublings)
 
 
@@ -113,7 +118,7 @@ def pair(grid: Grid, contrast: Contrast) -> Paired:
     """The arms of a contrast at the anchors that have both.
 
     Raises UserError for an unknown arm, for an anchor of which one arm lacks a seed, for fewer than two anchors, and
-    where doublings give no common unit: some anchors at equal cost and others not, or an arm cheaper than its base.
+    where doublings give no common unit: see `unit_of_cost`.
     """
     where = f"contrast {contrast.name!r}"
     for arm in (contrast.a, contrast.b):
@@ -135,7 +140,7 @@ def pair(grid: Grid, contrast: Contrast) -> Paired:
             f"{grid.seeds[seeds[seed]]}; train it, or give it the error of guessing if it failed: pairs need the same "
             "seeds everywhere"
         )
-    kind, base, doublings = _unit(where, grid.doublings[used][:, arms])
+    kind, base, doublings = unit_of_cost(where, grid.doublings[used][:, arms])
     error, failed = grid.error[used][:, :, seeds], grid.failed[used][:, arms]
     return Paired(
         contrast,
@@ -143,6 +148,7 @@ def pair(grid: Grid, contrast: Contrast) -> Paired:
         base,
         tuple(grid.anchors[index] for index in used),
         tuple(grid.strata[index] for index in used),
+        tuple(grid.cells[index] for index in used),
         tuple(grid.seeds[index] for index in seeds),
         error[:, arms[0]],
         error[:, arms[1]],
@@ -152,8 +158,12 @@ def pair(grid: Grid, contrast: Contrast) -> Paired:
     )
 
 
-def _unit(where: str, doublings: Floats) -> tuple[Kind, Literal["a", "b"] | None, Floats]:
-    """What effects are divided by: the mean of both arms' doublings, or those of the arm that is not the base."""
+def unit_of_cost(where: str, doublings: Floats) -> tuple[Kind, Literal["a", "b"] | None, Floats]:
+    """What effects are divided by: the mean of both arms' doublings, or those of the arm that is not the base.
+
+    `doublings` is (anchors, 2). Raises UserError where some anchors are at equal cost and others not, where an arm is
+    cheaper than its base, and where two arms that are not the base differ in cost.
+    """
     # Not-a-number compares as false: designs at equal cost may leave doublings out.
     if (doublings <= -LEAST_DOUBLINGS).any():
         raise UserError(
@@ -161,6 +171,12 @@ def _unit(where: str, doublings: Floats) -> tuple[Kind, Literal["a", "b"] | None
             "base"
         )
     spent = doublings >= LEAST_DOUBLINGS
+    apart = np.abs(doublings[:, 0] - doublings[:, 1])
+    if (apart[spent[:, 0] == spent[:, 1]] >= LEAST_DOUBLINGS).any():
+        raise UserError(
+            f"{where}: its arms cost up to {2 ** np.nanmax(apart):.2f} times each other, so neither compute nor its "
+            "doublings are shared; `spend` an axis in both, or compare each with the base"
+        )
     if not spent.any():
         return "equal cost", None, np.ones(len(doublings))
     if not (spent == spent[0]).all():
@@ -171,6 +187,16 @@ def _unit(where: str, doublings: Floats) -> tuple[Kind, Literal["a", "b"] | None
     if spent[0].all():
         return "between arms", None, doublings.mean(axis=1)
     return ("against the base", "b", doublings[:, 0]) if spent[0, 0] else ("against the base", "a", doublings[:, 1])
+
+
+def _labels(what: str, column: pd.Series, rows: npt.NDArray[np.intp], anchors: Sequence[Any]) -> tuple[str, ...]:
+    """The one label of each anchor, whose place `rows` gives for each row."""
+    pairs = list(zip(rows.tolist(), column.tolist(), strict=True))
+    found = dict(pairs)
+    torn = [row for row, label in pairs if found[row] != label]
+    if torn:
+        raise UserError(f"results: anchor {anchors[torn[0]]!r} is in more than one {what}; give it one")
+    return tuple(str(found[row]) for row in range(len(anchors)))
 
 
 def _codes(column: pd.Series) -> tuple[npt.NDArray[np.intp], list[Any]]:

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from archspace.analysis.cells import spread_of
 from archspace.analysis.contrasts import Floats, Paired
 from archspace.errors import UserError
 
+NO_SPREAD = 1e-6
+"""Of the margin: a standard error below is what rounding leaves of none."""
 Wrong = Mapping[tuple[str, str, int], npt.NDArray[np.bool_]]
 """Which test images a training got wrong, (images,), by anchor, arm and seed; the images' order is the same in all."""
 
@@ -21,13 +24,15 @@ class Precision:
     """How well a mean effect is known: its standard error and degrees of freedom, and the share that images add.
 
     `se` and `images` in the effect's unit; `images` is the part of the standard error that more anchors cannot
-    lower, because all anchors are tested on the same images; 0 where it is not known.
+    lower, because all anchors are tested on the same images; 0 where it is not known. `cells` says that cells differ by
+    more than their anchors, so that the standard error is that over cells.
     """
 
     estimate: float
     se: float
     df: float
-    images: float
+    images: float = 0.0
+    cells: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,23 +46,21 @@ class Equivalence:
 
 
 def precision(paired: Paired, wrong: Wrong | None = None) -> Precision:
-    """Mean over anchors with its standard error: the spread of anchors' effects, and that of images if they are given.
+    """Mean with its standard error: the spread of anchors' effects or of cells', and that of images if they are given.
 
     Anchors and images are crossed: the variance of the mean is that over anchors, plus that over images, less their
     residual, which both contain (Cameron, Gelbach and Miller 2011, 10.1198/jbes.2010.07136); degrees of freedom are
     Satterthwaite's. Raises UserError where images are given of some trainings only.
     """
-    effects = paired.effects
-    anchors = len(effects)
-    of_anchors = float(effects.var(ddof=1)) / anchors
+    estimate, spread = float(paired.effects.mean()), spread_of(paired.effects, paired.cells)
     if wrong is None:
-        return Precision(float(effects.mean()), math.sqrt(of_anchors), anchors - 1, 0.0)
+        return Precision(estimate, math.sqrt(spread.variance), spread.df, 0.0, spread.cells)
     table = _by_image(paired, wrong)
     of_images = _common(table)
-    total = of_anchors + of_images
-    parts = of_anchors**2 / (anchors - 1) + of_images**2 / (table.shape[1] - 1)
-    df = total**2 / parts if parts else float(anchors - 1)
-    return Precision(float(effects.mean()), math.sqrt(total), df, math.sqrt(of_images))
+    total = spread.variance + of_images
+    parts = spread.variance**2 / spread.df + of_images**2 / (table.shape[1] - 1)
+    df = total**2 / parts if parts else spread.df
+    return Precision(estimate, math.sqrt(total), df, math.sqrt(of_images), spread.cells)
 
 
 def t_interval(known: Precision, confidence: float = 0.95) -> tuple[float, float]:
@@ -85,8 +88,8 @@ def tost(known: Precision, margin: float) -> Equivalence:
     if not margin > 0:
         raise UserError(f"margin {margin:g}: must be above 0; give the largest effect that would make no difference")
     gaps = np.array([known.estimate + margin, margin - known.estimate])
-    # Anchors that all agree leave no doubt: what lies inside the margin is inside it.
-    low, high = stats.t.sf(gaps / known.se, known.df) if known.se else np.where(gaps > 0, 0.0, 1.0)
+    # Errors are counts of images: anchors that agree to the last of them are a coincidence, and no measure of spread.
+    low, high = stats.t.sf(gaps / known.se, known.df) if known.se > NO_SPREAD * margin else (1.0, 1.0)
     return Equivalence(margin, float(low), float(high), float(max(low, high)))
 
 

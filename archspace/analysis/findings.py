@@ -14,6 +14,7 @@ from archspace.analysis.equivalence import Precision
 from archspace.analysis.mixed import Mixed
 
 Verdict = Literal["superior", "inferior", "equivalent", "inconclusive"]
+Test = Literal["sign-flip", "Student's"]
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ class Estimate:
 class PValues:
     """p-values of a contrast: against no effect and against the margin, each with Holm.
 
-    `difference` is that of sign flips, or, with test images given, the larger of it and Student's over both anchors and
-    images; `equivalence` that of two one-sided tests.
+    `difference` is that of sign flips, or, with test images given or rates tuned in cells, Student's if it is larger;
+    `equivalence` that of two one-sided tests, 1 where so many trainings failed that it is not judged.
     """
 
     difference: float
@@ -62,7 +63,8 @@ class PValues:
 class Finding:
     """All about one contrast; `effect` and whatever has its unit in percentage points, below zero where a is better.
 
-    `effect` has the interval that decides: Student's over anchors, with the images' part where images were given.
+    `effect` has the interval that decides: Student's over anchors, or over cells where these differ by more, with the
+    images' part where images were given; `test` is the one that `p.difference` is of.
     `bootstrap` is the hierarchical one around the same effect, `middle` the interquartile mean of anchors' effects,
     `better` the probability that a training of a beats one of b. `smallest_seen` is the effect that the study would
     have seen with the power asked for, None where its anchors could never reach alpha; `more_anchors` how many more
@@ -77,6 +79,7 @@ class Finding:
     effect: Estimate
     known: Precision
     p: PValues
+    test: Test
     bootstrap: Estimate
     middle: Estimate
     better: Estimate

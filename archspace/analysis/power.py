@@ -104,14 +104,17 @@ def anchors_needed(
     return AnchorsNeeded(count, margin, difference, equivalence, more_difference, more_equivalence, components.notes)
 
 
-def needed(sd: float, margin: float, level: float, power: float, images: float = 0.0) -> tuple[int | None, int | None]:
+def needed(
+    sd: float, margin: float, level: float, power: float, images: float = 0.0, in_cell: float = 1.0
+) -> tuple[int | None, int | None]:
     """Anchors to see an effect of `margin`, and to show equivalence where there is none, of one test at `level`.
 
-    `sd` is that of an anchor's effect, in the effect's unit.
+    `sd` is that of an anchor's effect, in the effect's unit; above 1, `in_cell` anchors count as one.
     """
 
     def known(anchors: int) -> Precision:
-        return Precision(0.0, math.sqrt(sd**2 / anchors + images**2), anchors - 1, images)
+        df = max(anchors / in_cell - 1, 1.0)
+        return Precision(0.0, math.sqrt(sd**2 / anchors + images**2), df, images, in_cell > 1)
 
     return (
         _first(lambda anchors: difference_power(known(anchors), anchors, margin, level), power),
@@ -125,18 +128,21 @@ def difference_power(known: Precision, anchors: int, effect: float, level: float
     The test's p-values are multiples of 2 / 2^anchors, so few anchors test at less than `level`; where only the two
     smallest are below it, all anchors must agree, or all but the one of the smallest effect: then power is exact.
     """
-    from scipy import stats
-
     single = smallest_p(anchors, 1)
     # A p-value of exactly `level` is not below it.
     steps = math.ceil(level / single - 1e-9) - 1
     if steps < 1 or not known.se:
         return 1.0 if steps >= 1 and effect else 0.0
-    size = abs(effect) / (known.se * math.sqrt(anchors))
+    # Signs are flipped as if the images were given; Student's test, which then has to agree, knows better.
+    own = math.sqrt(max(known.se**2 - known.images**2, 0.0))
+    size = abs(effect) / (own * math.sqrt(anchors)) if own else math.inf
     if anchors <= EXACT_UP_TO and steps <= 2:
-        return _agreeing(anchors, size, steps) + _agreeing(anchors, -size, steps)
-    critical, shift = float(stats.t.isf(steps * single / 2, known.df)), abs(effect) / known.se
-    return _beyond(critical, known.df, shift) + _beyond(critical, known.df, -shift)
+        flips = _agreeing(anchors, size, steps) + _agreeing(anchors, -size, steps)
+    else:
+        flips = _either_side(abs(effect) / own if own else math.inf, anchors - 1, steps * single)
+    if not known.images and not known.cells:
+        return flips
+    return min(flips, _either_side(abs(effect) / known.se, known.df, level))
 
 
 def equivalence_power(known: Precision, margin: float, effect: float, level: float) -> float:
@@ -181,6 +187,14 @@ def _agreeing(anchors: int, size: float, steps: int) -> float:
     all_of_them = float(special.ndtr(size)) ** anchors
     # Ten standard deviations on there is no mass left; a finite end keeps the quadrature where there is some.
     return all_of_them + (float(integrate.quad(but_one, 0.0, abs(size) + 10.0)[0]) if steps == 2 else 0.0)
+
+
+def _either_side(shift: float, df: float, level: float) -> float:
+    """Power of Student's two-sided test at an effect of `shift` standard errors."""
+    from scipy import stats
+
+    critical = float(stats.t.isf(level / 2, df))
+    return _beyond(critical, df, shift) + _beyond(critical, df, -shift)
 
 
 def _beyond(critical: float, df: float, shift: float) -> float:

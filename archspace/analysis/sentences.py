@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from archspace.analysis.contrasts import Contrast, Paired
-from archspace.analysis.findings import Estimate, PValues, Rules, Verdict
+from archspace.analysis.equivalence import Precision
+from archspace.analysis.findings import Estimate, PValues, Rules, Test, Verdict
 from archspace.analysis.permutation import smallest_p
 
 SMALLEST_SHOWN = 0.001
+MOST_FAILED = 0.05
+"""The share of failed trainings beyond which equivalence is not judged: where both arms fail they are alike in that."""
 
 
 @dataclass(frozen=True)
@@ -16,11 +19,13 @@ class Told:
     """What both sentences are made from."""
 
     paired: Paired
+    known: Precision
     rules: Rules
     contrasts: int
     verdict: Verdict
     effect: Estimate
     p: PValues
+    test: Test
     smallest_seen: float | None
     more_anchors: int | None
 
@@ -64,7 +69,7 @@ def statement(told: Told) -> str:
     return (
         f"{arms[0]} minus {arms[1]}: {told.effect.value:+.2f} {unit_of(paired)} ({100 * rules.confidence:g} % interval "
         f"{told.effect.low:+.2f} to {told.effect.high:+.2f}; {len(paired.anchors)} anchors, {seeds} "
-        f"seed{'s' if seeds != 1 else ''} each); sign-flip test {_p(p.difference)}, {holm} "
+        f"seed{'s' if seeds != 1 else ''} each); {told.test} test {_p(p.difference)}, {holm} "
         f"{_p(p.difference_holm)}; equivalence within ±{rules.margin:g} {_p(p.equivalence)}, {holm} "
         f"{_p(p.equivalence_holm)}; {seen}; failed trainings, counted with the error of guessing: {failed}: "
         f"{told.verdict}{_more(told)}."
@@ -76,8 +81,14 @@ def significant(p: PValues, effect: Estimate, alpha: float) -> bool:
     return p.difference_holm < alpha and not effect.low <= 0.0 <= effect.high
 
 
-def notes_of(paired: Paired, rules: Rules, contrasts: int, with_images: bool) -> tuple[str, ...]:
+def too_many_failed(paired: Paired) -> bool:
+    """Whether equivalence is out of the question for the trainings that failed."""
+    return sum(paired.failures) > MOST_FAILED * 2 * paired.a.size
+
+
+def notes_of(told: Told, with_images: bool) -> tuple[str, ...]:
     """What a reader must know beside the figures."""
+    paired, rules, contrasts = told.paired, told.rules, told.contrasts
     anchors = len(paired.anchors)
     least = smallest_p(anchors, 1, rules.permutations)
     after = smallest_p(anchors, contrasts, rules.permutations)
@@ -93,11 +104,45 @@ def notes_of(paired: Paired, rules: Rules, contrasts: int, with_images: bool) ->
     if paired.left_out:
         found.append(f"Left out, for they lack one of the arms: {', '.join(paired.left_out)}.")
     if sum(paired.failures):
-        total = 2 * anchors * len(paired.seeds)
-        found.append(f"{sum(paired.failures)} of {total} trainings failed; they count with the error of guessing.")
+        found.append(
+            f"{sum(paired.failures)} of {2 * paired.a.size} trainings failed; they count with the error of guessing"
+            + (", and as they are so many, equivalence is not judged." if too_many_failed(paired) else ".")
+        )
+    found += _cell_notes(told)
+    if told.verdict == "equivalent":
+        most = max(_most_that_fail(count, paired.a.size) for count in paired.failures)
+        found.append(
+            "Equivalence is that of trainings that do not fail: so many tell of failures only that they are rarer than "
+            f"{100 * most:.1f} % (95 % bound of an arm), and one more of one arm alone would outweigh the margin."
+        )
     if not with_images:
         found.append("Test images were not given: the interval is about this test set, not about images like these.")
     return tuple(found)
+
+
+def _cell_notes(told: Told) -> list[str]:
+    """What rates tuned once for several anchors mean for the interval."""
+    cells, anchors = len(set(told.paired.cells)), len(told.paired.anchors)
+    if cells == anchors:
+        return []
+    if cells == 1:
+        return [
+            "All anchors share the rates that were tuned: what their choice by chance adds cannot be seen, and is in "
+            "neither test nor interval."
+        ]
+    if told.known.cells:
+        return [
+            f"Effects differ more between the {cells} cells, in which rates were tuned, than within: test and interval "
+            "are those over cells."
+        ]
+    return [f"Effects differ no more between the {cells} cells, in which rates were tuned, than within."]
+
+
+def _most_that_fail(failed: int, trainings: int) -> float:
+    """Upper end of the 95 % interval of a rate of failure (Clopper and Pearson 1934)."""
+    from scipy import stats
+
+    return float(stats.binomtest(failed, trainings).proportion_ci().high)
 
 
 def _action(paired: Paired) -> str:
@@ -122,7 +167,8 @@ def _more(told: Told) -> str:
         return ""
     if told.more_anchors is None:
         return ", and at the variance seen no number of anchors that could be trained would"
-    return f"; at the variance seen, about {told.more_anchors} more anchors are needed"
+    where = ", in further cells," if told.known.cells else ""
+    return f"; at the variance seen, about {told.more_anchors} more anchors{where} are needed"
 
 
 def _size(points: float) -> str:

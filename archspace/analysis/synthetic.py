@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from archspace.analysis.contrasts import Grid
+from archspace.analysis.contrasts import CELL, Grid
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,15 +20,17 @@ class Truth:
     """Variance components of a study; all but `base` and `failures` in percentage points.
 
     `base` is the error of each stratum as a fraction; `anchor_sd` the spread of anchors around it. Arms have `effects`
-    per doubling of cost, and at each anchor an effect of their own of `effect_sd` per doubling; trainings vary by
-    `seed_sd`. A share `failures` of trainings has the error of guessing. Of the variance of which image is wrong
-    `shared` is the image's own and `by_arm` that of images under an arm, both at all anchors.
+    per doubling of cost, at each anchor an effect of their own of `effect_sd` per doubling, and with `cell_sd` one that
+    the anchors of a stratum share, as tuned rates make it; trainings vary by `seed_sd`. A share `failures` of trainings
+    has the error of guessing. Of the variance of which image is wrong `shared` is the image's own and `by_arm` that of
+    images under an arm, both at all anchors.
     """
 
     effects: Mapping[str, float]
     base: Mapping[str, float]
     anchor_sd: float = 1.0
     effect_sd: float = 0.2
+    cell_sd: float = 0.0
     seed_sd: float = 0.2
     failures: float = 0.0
     guessing: float = 0.9
@@ -60,6 +62,9 @@ def synthesise(truth: Truth, anchors: int, seeds: int, rng: np.random.Generator,
     shape = (anchors, len(arms), seeds)
     doublings = truth.doublings * rng.uniform(0.95, 1.05, size=shape[:2])
     own = np.array([truth.effects[arm] for arm in arms]) + truth.effect_sd * rng.standard_normal(shape[:2])
+    if truth.cell_sd:
+        places = np.arange(anchors) % len(strata)
+        own = own + (truth.cell_sd * rng.standard_normal((len(strata), len(arms))))[places]
     points = 100.0 * np.array([truth.base[name] for name in of_anchor])[:, None, None]
     points = points + truth.anchor_sd * rng.standard_normal((anchors, 1, 1))
     # Effects are per doubling of the mean cost of an anchor's arms, as the contrasts take them.
@@ -70,8 +75,9 @@ def synthesise(truth: Truth, anchors: int, seeds: int, rng: np.random.Generator,
     doublings = np.broadcast_to(doublings.mean(axis=1, keepdims=True), shape[:2])
     wrong = _wrong(truth, error, images, rng) if images else None
     observed = error if wrong is None else wrong.mean(axis=-1)
-    names = tuple(f"anchor {index:03d}" for index in range(anchors)), of_anchor, tuple(arms), tuple(range(seeds))
-    grid = Grid(*names, observed, failed, doublings)
+    names = tuple(f"anchor {index:03d}" for index in range(anchors))
+    cells = of_anchor if truth.cell_sd else names
+    grid = Grid(names, of_anchor, cells, tuple(arms), tuple(range(seeds)), observed, failed, doublings)
     return Study(grid, None if wrong is None else _named(grid, wrong))
 
 
@@ -96,6 +102,7 @@ def _table(grid: Grid) -> pd.DataFrame:
         {
             "anchor": np.array(grid.anchors)[anchor],
             "stratum": np.array(grid.strata)[anchor],
+            CELL: np.array(grid.cells)[anchor],
             "arm": np.array(grid.arms)[arm],
             "seed": np.array(grid.seeds)[seed],
             "error": grid.error.ravel(),

@@ -12,11 +12,11 @@ import numpy as np
 from archspace.analysis.bootstrap import interquartile_mean, interval_of, probability_better, resample
 from archspace.analysis.contrasts import Contrast, Grid, Paired, grid_of, pair
 from archspace.analysis.equivalence import Precision, Wrong, holm, precision, t_interval, t_test_p, tost
-from archspace.analysis.findings import Analysis, Estimate, Finding, PValues, Rules, Verdict
+from archspace.analysis.findings import Analysis, Estimate, Finding, PValues, Rules, Test, Verdict
 from archspace.analysis.mixed import mixed_model
 from archspace.analysis.permutation import sign_flip_p
 from archspace.analysis.power import needed, smallest_effect
-from archspace.analysis.sentences import Told, headline, notes_of, significant, statement, unit_of
+from archspace.analysis.sentences import Told, headline, notes_of, significant, statement, too_many_failed, unit_of
 from archspace.errors import UserError
 from archspace.seeds import derive
 
@@ -32,6 +32,7 @@ class Judged:
     known: Precision
     effect: Estimate
     p: PValues
+    test: Test
     verdict: Verdict
 
 
@@ -53,10 +54,14 @@ def judge(grid: Grid, contrasts: Sequence[Contrast], rules: Rules, wrong: Wrong 
         raise UserError(f"contrasts {', '.join(names) or '(none)'}: give at least one, each a name of its own")
     pairs = [pair(grid, contrast) for contrast in contrasts]
     known = [precision(paired, wrong) for paired in pairs]
-    differences = [_difference(*each, rules) for each in zip(pairs, known, strict=True)]
-    same = [tost(one, rules.margin).p for one in known]
+    tested = [_difference(*each, rules) for each in zip(pairs, known, strict=True)]
+    differences, tests = [p for p, _ in tested], [test for _, test in tested]
+    # Where many trainings fail, how alike the others are says little.
+    same = [
+        1.0 if too_many_failed(paired) else tost(one, rules.margin).p for paired, one in zip(pairs, known, strict=True)
+    ]
     p_values = map(PValues, differences, holm(differences), same, holm(same))
-    return tuple(_judged(*parts, rules) for parts in zip(pairs, known, p_values, strict=True))
+    return tuple(_judged(*parts, rules) for parts in zip(pairs, known, p_values, tests, strict=True))
 
 
 def verdict_of(p: PValues, effect: Estimate, alpha: float) -> Verdict:
@@ -68,19 +73,21 @@ def verdict_of(p: PValues, effect: Estimate, alpha: float) -> Verdict:
     return "inconclusive"
 
 
-def _difference(paired: Paired, known: Precision, rules: Rules) -> float:
-    """p of the sign-flip test, which takes the images as given; where they are a sample too, Student's if larger.
+def _difference(paired: Paired, known: Precision, rules: Rules) -> tuple[float, Test]:
+    """p of the sign-flip test, or Student's if larger where anchors share what is a sample too, and which it is.
 
-    Images are the same at all anchors. Without the second p, one null study of ten got a difference.
+    Test images are the same at all anchors, tuned rates at those of a cell; flipping the signs of single anchors knows
+    neither. Without the second p, one null study of ten got a difference from images, one of five from rates.
     """
     rng = np.random.default_rng(derive(rules.seed, "sign flips", paired.contrast.name))
-    p = sign_flip_p(paired.effects, rng, rules.permutations)
-    return max(p, t_test_p(known)) if known.images else p
+    flips = sign_flip_p(paired.effects, rng, rules.permutations)
+    student = t_test_p(known) if known.images or known.cells else 0.0
+    return (student, "Student's") if student > flips else (flips, "sign-flip")
 
 
-def _judged(paired: Paired, known: Precision, p: PValues, rules: Rules) -> Judged:
+def _judged(paired: Paired, known: Precision, p: PValues, test: Test, rules: Rules) -> Judged:
     effect = Estimate(known.estimate, *t_interval(known, rules.confidence))
-    return Judged(paired, known, effect, p, verdict_of(p, effect, rules.alpha))
+    return Judged(paired, known, effect, p, test, verdict_of(p, effect, rules.alpha))
 
 
 def _finding(one: Judged, contrasts: int, rules: Rules, wrong: Wrong | None) -> Finding:
@@ -88,7 +95,7 @@ def _finding(one: Judged, contrasts: int, rules: Rules, wrong: Wrong | None) -> 
     level = rules.alpha / contrasts
     seen = smallest_effect(known, len(paired.anchors), level, rules.power)
     more = _more_anchors(paired, known, level, rules) if verdict == "inconclusive" else None
-    told = Told(paired, rules, contrasts, verdict, effect, p, seen, more)
+    told = Told(paired, known, rules, contrasts, verdict, effect, p, one.test, seen, more)
     bootstrap, middle, better = _resampled(paired, known, rules, wrong)
     return Finding(
         contrast=paired.contrast,
@@ -99,6 +106,7 @@ def _finding(one: Judged, contrasts: int, rules: Rules, wrong: Wrong | None) -> 
         effect=effect,
         known=known,
         p=p,
+        test=one.test,
         bootstrap=bootstrap,
         middle=middle,
         better=better,
@@ -112,7 +120,7 @@ def _finding(one: Judged, contrasts: int, rules: Rules, wrong: Wrong | None) -> 
         failures=paired.failures,
         headline=headline(told),
         statement=statement(told),
-        notes=notes_of(paired, rules, contrasts, wrong is not None),
+        notes=notes_of(told, wrong is not None),
     )
 
 
@@ -135,16 +143,23 @@ def _resampled(
 
 
 def _more_anchors(paired: Paired, known: Precision, level: float, rules: Rules) -> int | None:
-    """More anchors to tell an effect as large as the margin from none; if there are enough, to settle the effect seen.
+    """More anchors that would settle the contrast: an effect as large as seen, or, below the margin, any effect.
 
-    An effect between none and the margin takes more than either: as many as the nearer of its two verdicts does.
+    Below the margin, those that tell an effect as large as the margin from none; if there are enough of them, as many
+    as the nearer of the two verdicts takes, for an effect between none and the margin takes more than either.
     """
-    anchors, sd, seen = len(paired.anchors), float(paired.effects.std(ddof=1)), abs(known.estimate)
-    planned = needed(sd, rules.margin, level, rules.power, known.images)
-    wanted = [math.inf if count is None else count for count in planned]
-    count = max(wanted)
-    if count <= anchors:
-        different = needed(sd, seen, level, rules.power, known.images)[0] if seen else None
-        same = needed(sd, rules.margin - seen, level, rules.power, known.images)[1] if seen < rules.margin else None
-        count = min((found for found in (different, same) if found is not None), default=math.inf)
+    anchors, seen = len(paired.anchors), abs(known.estimate)
+    sd = math.sqrt(max(known.se**2 - known.images**2, 0.0) * anchors)
+    in_cell = anchors / len(set(paired.cells)) if known.cells else 1.0
+
+    def wanted(effect: float) -> tuple[float, float]:
+        found = needed(sd, effect, level, rules.power, known.images, in_cell)
+        return tuple(math.inf if count is None else count for count in found)  # type: ignore[return-value]  # of two
+
+    if seen >= rules.margin:
+        count = wanted(seen)[0]
+    else:
+        count = max(wanted(rules.margin))
+        if count <= anchors:
+            count = min(wanted(seen)[0] if seen else math.inf, wanted(rules.margin - seen)[1])
     return max(1, int(count) - anchors) if math.isfinite(count) else None

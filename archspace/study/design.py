@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from archspace.analysis.contrasts import unit_of_cost
 from archspace.data.tasks import Task
 from archspace.errors import UserError
 from archspace.genome import Genome, genome_data
@@ -57,7 +58,8 @@ class Design:
 
 
 def make_design(study: Study, task: Task, tell: Callable[[str], None] = lambda _: None) -> Design:
-    """Draw the anchors and match their arms; raises UserError where a stratum cannot be filled.
+    """Draw the anchors and match their arms; raises UserError where a stratum cannot be filled, or a contrast's arms
+    share no cost.
 
     Each part of the cost range gets a pool of genomes, drawn within it by the budget-exact sampler and cut at the
     median shape (blocks over mean width, in the logarithm); the first of each half that all arms match are taken.
@@ -79,7 +81,11 @@ def make_design(study: Study, task: Task, tell: Callable[[str], None] = lambda _
         for stratum, genomes in halves.items():
             anchors += _taken(study, task, f"cost{part}", stratum, genomes, excluded)
             tell(f"stratum {stratum}: {study.per_stratum} anchors")
-    return Design(tuple(anchors), excluded)
+    design = Design(tuple(anchors), excluded)
+    for contrast in study.file.contrasts:
+        pairs = [[anchor.doublings(arm) for arm in (contrast.a, contrast.b)] for anchor in anchors]
+        unit_of_cost(f"study {study.name}, contrast of {contrast.a} and {contrast.b}", np.array(pairs))
+    return design
 
 
 def _taken(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from archspace.analysis.contrasts import Contrast
+from archspace.analysis.contrasts import CELL, Contrast
 from archspace.analysis.findings import Analysis, Finding, Rules
 from archspace.analysis.verdict import analyse
 from archspace.study.file import Study
@@ -27,10 +27,13 @@ class Findings:
 
 def findings_of(study: Study, results: Results) -> Findings:
     """Judge the contrasts that were registered, and describe what was not; raises UserError."""
-    contrasts = contrasts_of(study.file)
-    rules = Rules(margin=study.file.margin, alpha=study.file.alpha, seed=study.file.seed)
-    registered = analyse(results.finals, contrasts, rules, judged_images(results))
-    return Findings(registered, _exploratory(results.finals, contrasts))
+    contrasts, alpha = contrasts_of(study.file), study.file.alpha
+    rules = Rules(margin=study.file.margin, alpha=alpha, confidence=1 - alpha, seed=study.file.seed)
+    finals = results.finals
+    # Where one rate is all there is to choose from, no choice is shared.
+    measured = finals if len(study.file.rates.grid) > 1 else finals.drop(columns=CELL)
+    registered = analyse(measured, contrasts, rules, judged_images(results))
+    return Findings(registered, _exploratory(finals, contrasts))
 
 
 def contrasts_of(file: StudyFile) -> list[Contrast]:
@@ -51,6 +54,7 @@ def summary(study: Study, results: Results, findings: Findings) -> dict[str, Any
                 "interval": [finding.effect.low, finding.effect.high],
                 "unit": finding.unit,
                 "p": finding.p.difference_holm,
+                "test": finding.test,
                 "p_equivalence": finding.p.equivalence_holm,
                 "verdict": finding.verdict,
                 "anchors": len(finding.anchors),
@@ -82,7 +86,8 @@ def _contrast_lines(finding: Finding) -> list[str]:
     effect = finding.effect
     return [
         f"{finding.contrast.name}: {finding.verdict.upper()}  {effect.value:+.2f} "
-        f"[{effect.low:+.2f}, {effect.high:+.2f}] {finding.unit}, p = {finding.p.difference_holm:.3g} (Holm)",
+        f"[{effect.low:+.2f}, {effect.high:+.2f}] {finding.unit}, p = {finding.p.difference_holm:.3g} ({finding.test}, "
+        "Holm)",
         f"  {finding.headline}",
         f"  {finding.statement}",
         *(f"  note: {note}" for note in finding.notes),

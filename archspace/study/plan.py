@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from archspace.analysis.contrasts import grid_of, pair
+from archspace.analysis.equivalence import precision
 from archspace.analysis.permutation import smallest_p
 from archspace.analysis.power import AnchorsNeeded, anchors_needed, components_of
 from archspace.closed_form import cost_of
@@ -19,7 +20,7 @@ from archspace.study.design import Design, make_design
 from archspace.study.file import Study
 from archspace.study.findings import contrasts_of
 from archspace.study.rates import Rate, tuning_trainings
-from archspace.study.results import Results
+from archspace.study.results import Results, judged_images
 from archspace.study.run import final_trainings, folder_of
 
 
@@ -94,25 +95,32 @@ def plan_study(
         smallest_p=smallest_p(len(design.anchors), len(study.file.contrasts)),
         alpha=study.file.alpha,
         foreseen=foresee(request, tell) if measured else None,
-        power=power_of(study, *pilot) if pilot else (),
+        power=power_of(study, *pilot, len(task.test.labels)) if pilot else (),
     )
     return made, design
 
 
-def power_of(study: Study, pilot: Study, results: Results) -> tuple[Power, ...]:
-    """Anchors that each contrast needs to tell a difference of the margin, or none, by a pilot's variance."""
+def power_of(study: Study, pilot: Study, results: Results, images: int) -> tuple[Power, ...]:
+    """Anchors that each contrast needs to tell a difference of the margin, or none, by a pilot's variance.
+
+    `images` are those of the study's test split. Raises UserError for a pilot without the study's arms.
+    """
     lacking = [name for name in study.file.arms if name not in pilot.file.arms]
     if lacking:
         raise UserError(f"pilot {pilot.name} has no arm {', '.join(lacking)}; take a pilot with the arms of the study")
-    grid, found = grid_of(results.finals), []
+    grid, wrong, found = grid_of(results.finals), judged_images(results), []
+    # What images add falls with their number.
+    fewer = math.sqrt(len(next(iter(wrong.values()))) / images) if wrong else 1.0
     for contrast in contrasts_of(study.file):
-        components = components_of(pair(grid, contrast))
+        paired = pair(grid, contrast)
+        components = components_of(paired)
         needed = anchors_needed(
             components,
             study.file.margin,
             study.file.alpha,
             contrasts=len(study.file.contrasts),
             seeds=study.file.seeds,
+            images=precision(paired, wrong).images * fewer,
         )
         found.append(Power(contrast.name, components.between_sd, components.seed_sd, needed))
     return tuple(found)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FOLDER, ABOUT, TRAININGS, WRONG, DESIGN = "results", "about.json", "trainings.csv", "wrong.parquet", "design.json"
+WORDS = ("name", "id", "state", "reason", "purpose", "anchor", "stratum", "cell", "arm")
+"""Columns of the trainings that are no figures."""
 Wrong = Mapping[tuple[str, str, int], NDArray[np.bool_]]
 """Which test images a training got wrong, by anchor, arm and replicate."""
 
@@ -48,15 +50,15 @@ class Results:
     def finals(self) -> pd.DataFrame:
         """One row for each training that looked at the test split, or diverged before it could.
 
-        Columns anchor, stratum, arm, seed (the replicate), error (test; of guessing where it diverged), failed,
-        doublings, as analyses of contrasts take them.
+        Columns anchor, stratum, cell, arm, seed (the replicate), error (test), failed, doublings, as analyses of
+        contrasts take them, and val_error; both errors are that of guessing where it diverged.
         """
         rows = self.trainings[self.trainings["purpose"] != TUNING]
         failed = rows["state"] != "complete"
         guessing = 1 - 1 / int(self.about["task"]["classes"])
-        error = rows["test_error"].where(~failed, guessing)
+        error, val_error = (rows[column].where(~failed, guessing) for column in ("test_error", "error"))
         kept = rows[["anchor", "stratum", "cell", "arm", "doublings", "rate", "params", "macs", "flops", "acts"]]
-        kept = kept.assign(seed=rows["replicate"].astype(int), error=error, failed=failed, val_error=rows["error"])
+        kept = kept.assign(seed=rows["replicate"].astype(int), error=error, failed=failed, val_error=val_error)
         return kept.reset_index(drop=True)
 
 
@@ -108,7 +110,8 @@ def read_results(study: Study) -> Results:
     if there is None:
         raise UserError(f"{place}: no results yet; `archspace study run {study.folder}` makes them")
     refuse_edited(study)
-    trainings = pd.read_csv(place / TRAININGS, dtype={"reason": str})
+    # Names stay what they are, an arm called `null` or `01` too.
+    trainings = pd.read_csv(place / TRAININGS, dtype=dict.fromkeys(WORDS, str), keep_default_na=False, na_values=[""])
     about = json.loads((place / ABOUT).read_text(encoding="utf-8"))
     tuned = trainings[trainings["purpose"] == TUNING]
     rates = chosen_rates(study, tuned, int(about["task"]["classes"]))

@@ -10,6 +10,7 @@ from archspace.training.recipefile import DEFAULT
 
 _Positive = Annotated[float, Field(gt=0)]
 _Count = Annotated[int, Field(ge=1)]
+_ArmName = Annotated[str, Field(pattern=r"^[^/]+$")]  # names of trainings are made of it, with / between their parts
 
 
 class _Part(BaseModel):
@@ -83,7 +84,7 @@ class StudyFile(_Part):
     question: str
     anchors: Anchors
     match: Match = Match()
-    arms: Annotated[dict[str, Arm], Field(min_length=2)]
+    arms: Annotated[dict[_ArmName, Arm], Field(min_length=2)]
     task: str
     task_options: dict[str, int | str] = {}
     recipe: str = DEFAULT
