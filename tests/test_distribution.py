@@ -179,7 +179,7 @@ def test_the_interval_of_the_best_of_n_covers_it_as_far_as_it_is_given() -> None
     ones, zeros = np.full(n, 1 / n), np.zeros(n, dtype=int)
     for _ in range(200):
         errors = 0.03 + 0.3 * rng.random(n) ** 2
-        rows = expected_best(resampled(errors, zeros, rng, 500), np.array(list(hits)))
+        rows = expected_best(resampled(errors, ones, zeros, rng, 500)[0], np.array(list(hits)))
         low, high = np.quantile(rows, (0.025, 0.975), axis=0)
         for place, draws in enumerate(hits):
             hits[draws] += bool(low[place] <= truth[draws] <= high[place])
@@ -215,3 +215,23 @@ def test_matched_keeps_the_type_of_unmatched() -> None:
     held = unmatched([np.array([1.0, 2]), np.array([3.0])])
     assert isinstance(held, Matched)
     assert [weight.sum() for weight in held.weights] == [1, 1]
+
+
+def test_samples_drawn_bin_by_bin_vary_as_means_of_bins_do() -> None:
+    rng = np.random.default_rng(4)
+    bins = np.repeat([0, 1, 2, 3], [2, 3, 5, 10])
+    errors, weights = rng.random(20) + bins, 1 / (4 * np.array([2, 3, 5, 10])[bins])
+    rows, shares = resampled(errors, weights, bins, rng, 20_000)
+    assert shares.sum() == pytest.approx(1)
+    means = rows @ shares
+    assert means.mean() == pytest.approx(errors @ weights, abs=0.01)
+    expected = sum(errors[bins == place].var(ddof=1) / (16 * (bins == place).sum()) for place in range(4))
+    assert means.var() == pytest.approx(expected, rel=0.05)
+
+
+def test_a_model_alone_in_its_bin_is_drawn_from_with_its_neighbours() -> None:
+    errors, weights, bins = np.array([0.1, 0.5, 0.6, 0.9]), np.array([1, 0.5, 0.5, 1]) / 3, np.array([0, 1, 1, 2])
+    rows, shares = resampled(errors, weights, bins, np.random.default_rng(0), 20_000)
+    assert rows.shape == (20_000, 3)
+    assert set(rows.ravel()) == set(errors)
+    assert (rows @ shares).mean() == pytest.approx(errors @ weights, abs=0.01)

@@ -100,8 +100,8 @@ def best_of(errors: Array, weights: Array, bins: Array, rng: np.random.Generator
     held = None if equal(weights) else weights[inside]
     expected = expected_best(errors[inside], draws, held)
     trusted = draws <= max(1, size // TRUSTED)
-    rows = resampled(errors[inside], bins[inside], rng)
-    spread = expected_best(rows, draws[trusted], held)
+    rows, shares = resampled(errors[inside], weights[inside], bins[inside], rng)
+    spread = expected_best(rows, draws[trusted], None if held is None else shares)
     low, high = np.full((2, len(draws)), math.nan)
     low[trusted], high[trusted] = np.quantile(spread, ((1 - level) / 2, (1 + level) / 2), axis=0)
     return BestOf(draws, expected, low, high)
@@ -113,14 +113,33 @@ def equal(weights: Array) -> bool:
     return bool(np.ptp(held) <= 1e-9 * held.max())
 
 
-def resampled(errors: Array, bins: Array, rng: np.random.Generator, rows: int = RESAMPLES) -> Array:
-    """Rows of bootstrap samples, each model replaced by one of its own bin, so that weights stay where they are."""
-    picked = np.empty((rows, len(errors)), dtype=int)
+def resampled(
+    errors: Array, weights: Array, bins: Array, rng: np.random.Generator, rows: int = RESAMPLES
+) -> tuple[Array, Array]:
+    """Rows of bootstrap samples drawn bin by bin, and the weight of each column.
+
+    Of m models m - 1 are drawn, by their weights, and share those: m draws of few models would vary too little (Rao and
+    Wu 1988, 10.1080/01621459.1988.10478591). A bin of one model is drawn from together with the next one.
+    """
+    drawn, shares = [], []
+    for inside in _pools(bins):
+        held = weights[inside]
+        count = max(1, len(inside) - 1)
+        drawn.append(errors[rng.choice(inside, size=(rows, count), p=held / held.sum())])
+        shares.append(np.full(count, held.sum() / count))
+    return np.concatenate(drawn, axis=1), np.concatenate(shares)
+
+
+def _pools(bins: Array) -> list[Array]:
+    """The places of the models that are drawn together: those of a bin, or of bins in a row of which one is alone."""
+    pools: list[Array] = []
     for place in np.unique(bins):
         inside = np.flatnonzero(bins == place)
-        picked[:, inside] = inside[rng.integers(len(inside), size=(rows, len(inside)))]
-    drawn: Array = errors[picked]
-    return drawn
+        if pools and min(len(pools[-1]), len(inside)) == 1:
+            pools[-1] = np.concatenate([pools[-1], inside])
+        else:
+            pools.append(inside)
+    return pools
 
 
 def stopping(

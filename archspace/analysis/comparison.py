@@ -166,14 +166,22 @@ def _pair(one: int, other: int, samples: Sequence[Sample], held: Matched, seed: 
     inside = [held_by > 0 for held_by in weights]
     kept = [sample[mask] for sample, mask in zip(errors, inside, strict=True)]
     heights = [held_by[mask] for held_by, mask in zip(weights, inside, strict=True)]
-    rows = [resampled(sample, place[mask], rng) for sample, place, mask in zip(kept, bins, inside, strict=True)]
+    rows = [
+        resampled(sample, weight, place[mask], rng)
+        for sample, weight, place, mask in zip(kept, heights, bins, inside, strict=True)
+    ]
     size = min(edf(sample, weight).effective for sample, weight in zip(errors, weights, strict=True))
     best_n = max(1, int(size + 1e-9) // TRUSTED)
     medians, bests = [], []
-    for sample, weight, drawn in zip(kept, heights, rows, strict=True):
-        own = None if equal(weight) else weight
-        medians.append((quantile(sample, weight, 0.5), quantile(drawn, weight, 0.5)))
-        bests.append(tuple(expected_best(found, np.array([best_n]), own)[..., 0] for found in (sample, drawn)))
+    for sample, weight, (drawn, shares) in zip(kept, heights, rows, strict=True):
+        medians.append((quantile(sample, weight, 0.5), quantile(drawn, shares, 0.5)))
+        both = ((sample, weight), (drawn, shares))
+        bests.append(
+            tuple(
+                expected_best(found, np.array([best_n]), None if equal(weight) else held)[..., 0]
+                for found, held in both
+            )
+        )
     return Pair(
         one, other, ks_test(*errors), found, found.p, _difference(*medians), _difference(*bests), best_n
     )  # fmt: skip

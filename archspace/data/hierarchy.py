@@ -1,6 +1,6 @@
-"""The Random Hierarchy Model as images: a task whose demands on depth and width are dials (Cagnina et al. 2024).
+"""The Random Hierarchy Model as images: a task whose demands on depth and width are dials (Cagnetta et al. 2024).
 
-Cagnina, Petrini, Tomasini, Favero, Wyart: How Deep Neural Networks Learn Compositional Data: The Random Hierarchy
+Cagnetta, Petrini, Tomasini, Favero, Wyart: How Deep Neural Networks Learn Compositional Data: The Random Hierarchy
 Model, Physical Review X 14, 031001 (2307.02129). There a symbol stands for a row of s symbols; here for 2 x 2 of them,
 so s = 4 and the model is an image.
 """
