@@ -108,3 +108,12 @@ def test_cells_are_read_where_results_have_them() -> None:
     rows = of_effects([0.1, 0.2])
     assert pair(grid_of(rows), CONTRAST).cells == ("n0", "n1")
     assert pair(grid_of(rows.assign(cell="cost1")), CONTRAST).cells == ("cost1", "cost1")
+
+
+def test_cells_count_where_their_arms_took_different_rates() -> None:
+    rows = of_effects([0.1, 0.2, 0.3, 0.4])
+    rows["cell"] = rows["anchor"].map({"n0": "cost1", "n1": "cost1", "n2": "cost2", "n3": "cost2"})
+    rows["rate"] = rows["arm"].map({"a": 0.1, "b": 0.4})
+    assert pair(grid_of(rows), CONTRAST).cells == ("n0", "n1", "n2", "n3")
+    rows.loc[(rows["cell"] == "cost2") & (rows["arm"] == "b"), "rate"] = 0.2
+    assert pair(grid_of(rows), CONTRAST).cells == ("cost1", "cost1", "cost2", "cost2")

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 Kind = Literal["between arms", "against the base", "equal cost"]
 COLUMNS = ("anchor", "stratum", "arm", "seed", "error", "failed", "doublings")
-CELL = "cell"
-"""A further column that results may have: anchors of one cell share the learning rates that its arms were tuned to."""
+CELL, RATE = "cell", "rate"
+"""Further columns that results may have: anchors of one cell share the learning rates that its arms were tuned to."""
 LEAST_DOUBLINGS = 0.1
 """Costs within 7 % of each other count as equal: so little cannot be divided by."""
 FEWEST_ANCHORS = 2
@@ -37,7 +37,7 @@ class Contrast:
 class Grid:
     """All results: `error` and `failed` of shape (anchors, arms, seeds), `doublings` (anchors, arms); NaN is no row.
 
-    Without cells each anchor is a cell of its own.
+    Without cells each anchor is a cell of its own; `rates`, (anchors, arms), are NaN where they are not known.
     """
 
     anchors: tuple[str, ...]
@@ -48,6 +48,7 @@ class Grid:
     error: Floats
     failed: npt.NDArray[np.bool_]
     doublings: Floats
+    rates: Floats
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Paired:
 
     Doublings are 1 where the kind is "equal cost": effects are then plain percentage points. `base` is the arm that is
     the anchors' base itself, if one is. `failures` are those of a and of b; `left_out` are anchors without both arms.
+    Anchors share a cell where a choice of rates was made for them together, and for others otherwise.
     """
 
     contrast: Contrast
@@ -85,7 +87,7 @@ class Paired:
 
 
 def grid_of(results: pd.DataFrame) -> Grid:
-    """The table of a study, one row per training, as arrays; its columns are `COLUMNS`, and `CELL` if there is one.
+    """The table of a study, one row per training, as arrays; its columns are `COLUMNS`, and `CELL` and `RATE` if there.
 
     Raises UserError where a column is missing, a training is there twice, an error is no number, or an anchor is in two
     strata or cells.
@@ -108,10 +110,12 @@ def grid_of(results: pd.DataFrame) -> Grid:
     error[rows, columns, layers] = results["error"].to_numpy(dtype=float)
     failed = np.zeros(error.shape, dtype=bool)
     failed[rows, columns, layers] = results["failed"].to_numpy(dtype=bool)
-    doublings = np.full(error.shape[:2], np.nan)
+    doublings, rates = np.full((2, *error.shape[:2]), np.nan)
     doublings[rows, columns] = results["doublings"].to_numpy(dtype=float)
+    if RATE in results.columns:
+        rates[rows, columns] = results[RATE].to_numpy(dtype=float)
     names = tuple(map(str, anchors)), strata, cells, tuple(map(str, arms)), tuple(map(int, seeds))
-    return Grid(*names, error, failed, doublings)
+    return Grid(*names, error, failed, doublings, rates)
 
 
 def pair(grid: Grid, contrast: Contrast) -> Paired:
@@ -148,7 +152,7 @@ def pair(grid: Grid, contrast: Contrast) -> Paired:
         base,
         tuple(grid.anchors[index] for index in used),
         tuple(grid.strata[index] for index in used),
-        tuple(grid.cells[index] for index in used),
+        _cells(grid, used, arms),
         tuple(grid.seeds[index] for index in seeds),
         error[:, arms[0]],
         error[:, arms[1]],
@@ -187,6 +191,16 @@ def unit_of_cost(where: str, doublings: Floats) -> tuple[Kind, Literal["a", "b"]
     if spent[0].all():
         return "between arms", None, doublings.mean(axis=1)
     return ("against the base", "b", doublings[:, 0]) if spent[0, 0] else ("against the base", "a", doublings[:, 1])
+
+
+def _cells(grid: Grid, used: list[int], arms: list[int]) -> tuple[str, ...]:
+    """The cells of a contrast's anchors: each its own where both arms took the same rates everywhere.
+
+    Then no cell was luckier than another in its choice.
+    """
+    rates = grid.rates[used][:, arms]
+    alike = (rates == rates[0]).all()  # of rates that are not known it is not
+    return tuple((grid.anchors if alike else grid.cells)[index] for index in used)
 
 
 def _labels(what: str, column: pd.Series, rows: npt.NDArray[np.intp], anchors: Sequence[Any]) -> tuple[str, ...]:

@@ -77,7 +77,8 @@ def synthesise(truth: Truth, anchors: int, seeds: int, rng: np.random.Generator,
     observed = error if wrong is None else wrong.mean(axis=-1)
     names = tuple(f"anchor {index:03d}" for index in range(anchors))
     cells = of_anchor if truth.cell_sd else names
-    grid = Grid(names, of_anchor, cells, tuple(arms), tuple(range(seeds)), observed, failed, doublings)
+    unknown = np.full(shape[:2], np.nan)
+    grid = Grid(names, of_anchor, cells, tuple(arms), tuple(range(seeds)), observed, failed, doublings, unknown)
     return Study(grid, None if wrong is None else _named(grid, wrong))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from archspace.analysis.contrasts import CELL, Contrast
+from archspace.analysis.contrasts import Contrast
 from archspace.analysis.findings import Analysis, Finding, Rules
 from archspace.analysis.verdict import analyse
 from archspace.study.file import Study
@@ -29,11 +29,8 @@ def findings_of(study: Study, results: Results) -> Findings:
     """Judge the contrasts that were registered, and describe what was not; raises UserError."""
     contrasts, alpha = contrasts_of(study.file), study.file.alpha
     rules = Rules(margin=study.file.margin, alpha=alpha, confidence=1 - alpha, seed=study.file.seed)
-    finals = results.finals
-    # Where one rate is all there is to choose from, no choice is shared.
-    measured = finals if len(study.file.rates.grid) > 1 else finals.drop(columns=CELL)
-    registered = analyse(measured, contrasts, rules, judged_images(results))
-    return Findings(registered, _exploratory(finals, contrasts))
+    registered = analyse(results.finals, contrasts, rules, judged_images(results))
+    return Findings(registered, _exploratory(results.finals, contrasts))
 
 
 def contrasts_of(file: StudyFile) -> list[Contrast]:
