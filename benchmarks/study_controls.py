@@ -26,8 +26,9 @@ from scipy import stats
 
 from archspace.analysis.bootstrap import interval_of, resample
 from archspace.analysis.contrasts import Contrast, Paired, pair
-from archspace.analysis.equivalence import Wrong, precision, t_interval
+from archspace.analysis.equivalence import Wrong, holm, precision, t_interval
 from archspace.analysis.findings import Rules
+from archspace.analysis.permutation import sign_flip_p
 from archspace.analysis.power import anchors_needed, components_of, difference_power, equivalence_power
 from archspace.analysis.sentences import significant
 from archspace.analysis.synthetic import Study, Truth, synthesise
@@ -46,6 +47,8 @@ NULL = Truth({"u": 0.0, "v": 0.0, "w": 0.0}, {"small": 0.06, "middle": 0.05, "la
 PAIRS = (Contrast("u/v", "u", "v"), Contrast("v/w", "v", "w"), Contrast("u/w", "u", "w"))
 SPREADS = {"effects vary": (0.2, 0.2), "seeds vary": (0.05, 0.3)}
 """Standard deviations of arms' effects at an anchor, and of seeds."""
+CELL_SD = 0.3
+"""Of what the anchors of a cell share under an arm, in percentage points."""
 EFFECTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.6)
 PILOT = 6
 OUT = Path(__file__).parent / "results" / "study_controls.json"
@@ -98,6 +101,23 @@ def null_verdicts(anchors: int, kind: str) -> dict[str, Any]:
         unhidden += any(significant(one.p, one.effect, 0.05) for one in judged)
     shares = {"any_difference": rate(wrong, count), "any_before_equivalence": rate(unhidden, count)}
     return {"anchors": anchors, "kind": kind} | shares
+
+
+def tuned_in_cells(anchors: int) -> dict[str, Any]:
+    """Null studies of three cells whose tuned rates move all their anchors: differences found, and by signs alone.
+
+    Also how often the interval that decides has the truth of one contrast in it, which is 0.
+    """
+    truth, rules = replace(NULL, cell_sd=CELL_SD), Rules(NO_MARGIN)
+    found, by_signs, covered = 0, 0, 0
+    for study, rng in studies(truth, anchors, STUDIES, "tuned in cells"):
+        judged = judge(study.grid, PAIRS, rules)
+        found += any(one.verdict in ("superior", "inferior") for one in judged)
+        by_signs += any(p < rules.alpha for p in holm([sign_flip_p(one.paired.effects, rng) for one in judged]))
+        covered += judged[0].effect.low <= 0.0 <= judged[0].effect.high
+    shares = {"any_difference": found, "any_by_sign_flips_alone": by_signs, "covered": covered}
+    row: dict[str, Any] = {"anchors": anchors, "cells": len(NULL.base), "cell_sd": CELL_SD}
+    return row | {name: rate(hits, STUDIES) for name, hits in shares.items()}
 
 
 def coverage(anchors: int, spread: str, images: int = 0) -> dict[str, Any]:
@@ -212,6 +232,7 @@ def main() -> None:
         + [lambda n=n: coverage(n, "test images", IMAGES) for n in ANCHORS[:2]],
         "decider": [lambda n=n, s=s: decider(n, s) for n in ANCHORS for s in SPREADS],
         "null": [lambda n=n: nulls(n) for n in ANCHORS[:3]],
+        "tuned_in_cells": [lambda n=n: tuned_in_cells(n) for n in ANCHORS[1:]],
         "null_verdicts": [lambda n=n: null_verdicts(n, "exact errors") for n in ANCHORS]
         + [lambda n=n: null_verdicts(n, "2 % of trainings fail") for n in ANCHORS]
         + [lambda n=n: null_verdicts(n, "test images") for n in ANCHORS[1:3]],

@@ -211,11 +211,6 @@ def test_rates_shared_by_cells_widen_what_the_verdict_goes_by_and_are_told() -> 
     one = analyse(rows.assign(cell="all"), [CONTRAST], RULES).findings[0]
     assert (one.verdict, one.effect) == (alone.verdict, alone.effect)
     assert any("share the rates that were tuned" in note for note in one.notes)
-    halves = {f"n{number}": "left" if number < 4 else "right" for number in range(8)}
-    rows = of_effects(SMALL)
-    alike = analyse(rows.assign(cell=rows["anchor"].map(halves)), [CONTRAST], RULES).findings[0]
-    assert alike.verdict == "equivalent"
-    assert any("no more between the 2 cells" in note for note in alike.notes)
 
 
 @pytest.mark.parametrize(("failing", "verdict"), [(0, "equivalent"), (2, "inconclusive"), (8, "inconclusive")])

@@ -24,8 +24,8 @@ class Precision:
     """How well a mean effect is known: its standard error and degrees of freedom, and the share that images add.
 
     `se` and `images` in the effect's unit; `images` is the part of the standard error that more anchors cannot
-    lower, because all anchors are tested on the same images; 0 where it is not known. `cells` says that cells differ by
-    more than their anchors, so that the standard error is that over cells.
+    lower, because all anchors are tested on the same images; 0 where it is not known. `cells` says that the
+    standard error is that over cells.
     """
 
     estimate: float
@@ -46,7 +46,7 @@ class Equivalence:
 
 
 def precision(paired: Paired, wrong: Wrong | None = None) -> Precision:
-    """Mean with its standard error: the spread of anchors' effects or of cells', and that of images if they are given.
+    """Mean with its standard error: the spread of anchors' effects, or of cells', and that of images if they are given.
 
     Anchors and images are crossed: the variance of the mean is that over anchors, plus that over images, less their
     residual, which both contain (Cameron, Gelbach and Miller 2011, 10.1198/jbes.2010.07136); degrees of freedom are

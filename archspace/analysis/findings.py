@@ -63,8 +63,8 @@ class PValues:
 class Finding:
     """All about one contrast; `effect` and whatever has its unit in percentage points, below zero where a is better.
 
-    `effect` has the interval that decides: Student's over anchors, or over cells where these differ by more, with the
-    images' part where images were given; `test` is the one that `p.difference` is of.
+    `effect` has the interval that decides: Student's over anchors, or over cells where these took different rates, with
+    the images' part where images were given; `test` is the one that `p.difference` is of.
     `bootstrap` is the hierarchical one around the same effect, `middle` the interquartile mean of anchors' effects,
     `better` the probability that a training of a beats one of b. `smallest_seen` is the effect that the study would
     have seen with the power asked for, None where its anchors could never reach alpha; `more_anchors` how many more

@@ -130,12 +130,10 @@ def _cell_notes(told: Told) -> list[str]:
             "All anchors share the rates that were tuned: what their choice by chance adds cannot be seen, and is in "
             "neither test nor interval."
         ]
-    if told.known.cells:
-        return [
-            f"Effects differ more between the {cells} cells, in which rates were tuned, than within: test and interval "
-            "are those over cells."
-        ]
-    return [f"Effects differ no more between the {cells} cells, in which rates were tuned, than within."]
+    return [
+        f"Rates were tuned once in each of {cells} cells, which took different ones: test and interval are those over "
+        f"cells, of {cells - 1} degrees of freedom before images."
+    ]
 
 
 def _most_that_fail(failed: int, trainings: int) -> float:
