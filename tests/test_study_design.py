@@ -185,7 +185,7 @@ MISTAKES = {
     r"unknown key 'armz'|armz": ("arms:", "armz:"),
     r"recipe 'quick'": ("task: digits", "task: digits\nrecipe: quick"),
     r"only an arm that spends is matched": ("base: {}", "base: {trim: {width: 0.1}}"),
-    r"arms": ("  base: {}", "  a/b: {}"),
+    r"9:3: arms\.a/b: an arm's name is part .* give it one without a `/`": ("  base: {}", "  a/b: {}"),
     r"one anchor cannot stand for others": ("strata: {cost: 2, shape: 1}", "strata: {cost: 1, shape: 1}"),
 }
 

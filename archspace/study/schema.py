@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from archspace.training.recipefile import DEFAULT
 
 _Positive = Annotated[float, Field(gt=0)]
 _Count = Annotated[int, Field(ge=1)]
-_ArmName = Annotated[str, Field(pattern=r"^[^/]+$")]  # names of trainings are made of it, with / between their parts
+
+
+def _without_slash(name: str) -> str:
+    if not name or "/" in name:
+        raise ValueError("an arm's name is part of its trainings' names, between slashes; give it one without a `/`")
+    return name
+
+
+_ArmName = Annotated[str, AfterValidator(_without_slash)]
 
 
 class _Part(BaseModel):
