@@ -142,7 +142,7 @@ def test_no_number_of_anchors_makes_up_for_too_few_images() -> None:
 
 
 def test_images_that_all_anchors_share_are_no_spread_of_their_signs() -> None:
-    # Six anchors that hardly differ, and a common error twenty times as large: signs agree, Student's test decides.
+    # Six anchors that hardly differ, and a common error five times as large: signs agree, Student's test decides.
     shared = Precision(0.0, math.sqrt(0.12**2 / 6 + 0.25**2), 1_000.0, 0.25)
     expected = stats.nct.sf(stats.t.isf(0.025, 1_000), 1_000, 0.72 / shared.se)
     assert difference_power(shared, 6, 0.72, 0.05) == pytest.approx(expected, abs=1e-3)

@@ -112,8 +112,8 @@ def notes_of(told: Told, with_images: bool) -> tuple[str, ...]:
     if told.verdict == "equivalent":
         most = max(_most_that_fail(count, paired.a.size) for count in paired.failures)
         found.append(
-            "Equivalence is that of trainings that do not fail: so many tell of failures only that they are rarer than "
-            f"{100 * most:.1f} % (95 % bound of an arm), and one more of one arm alone would outweigh the margin."
+            "Equivalence is that of trainings that do not fail: of failures so many trainings tell only that they are "
+            f"rarer than {100 * most:.1f} % (95 % bound of an arm)."
         )
     if not with_images:
         found.append("Test images were not given: the interval is about this test set, not about images like these.")

@@ -77,7 +77,7 @@ def _difference(paired: Paired, known: Precision, rules: Rules) -> tuple[float, 
     """p of the sign-flip test, or Student's if larger where anchors share what is a sample too, and which it is.
 
     Test images are the same at all anchors, tuned rates at those of a cell; flipping the signs of single anchors knows
-    neither. Without the second p, one null study of ten got a difference from images, one of five from rates.
+    neither. Without the second p, one null study of ten got a difference from images, half of them from rates.
     """
     rng = np.random.default_rng(derive(rules.seed, "sign flips", paired.contrast.name))
     flips = sign_flip_p(paired.effects, rng, rules.permutations)

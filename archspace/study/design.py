@@ -58,8 +58,9 @@ class Design:
 
 
 def make_design(study: Study, task: Task, tell: Callable[[str], None] = lambda _: None) -> Design:
-    """Draw the anchors and match their arms; raises UserError where a stratum cannot be filled, or a contrast's arms
-    share no cost.
+    """Draw the anchors and match their arms.
+
+    Raises UserError where a stratum cannot be filled, or the arms of a contrast share no cost.
 
     Each part of the cost range gets a pool of genomes, drawn within it by the budget-exact sampler and cut at the
     median shape (blocks over mean width, in the logarithm); the first of each half that all arms match are taken.
