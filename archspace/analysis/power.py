@@ -126,8 +126,8 @@ def difference_power(known: Precision, anchors: int, effect: float, level: float
     """Power of the sign-flip test at a true `effect`: that of the t test at the level which so many anchors can reach.
 
     Where anchors share images or cells, Student's test has to agree, and the lesser power counts. P-values of sign
-    flips are multiples of 2 / 2^anchors, so few anchors test at less than `level`; where only the two smallest are below
-    it, all anchors must agree, or all but the one of the smallest effect: then power is exact.
+    flips are multiples of 2 / 2^anchors, so few anchors test at less than `level`; where only the two smallest lie
+    below, all anchors must agree, or all but the one of the smallest effect: then power is exact.
     """
     single = smallest_p(anchors, 1)
     # A p-value of exactly `level` is not below it.
