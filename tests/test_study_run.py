@@ -16,7 +16,8 @@ from archspace.searching.batch import batch_frame
 from archspace.searching.queue import Queue
 from archspace.study.file import load_study
 from archspace.study.findings import findings_of, summary
-from archspace.study.plan import plan_study, power_of
+from archspace.study.page import html_of
+from archspace.study.plan import plan_lines, plan_study, power_of
 from archspace.study.results import read_results
 from archspace.study.run import Machine, StudyEnded, folder_of, run_study
 
@@ -118,6 +119,15 @@ def test_the_report_prints_verdicts_and_writes_one_page(ran: Path, tmp_path: Pat
     assert "http://" not in text.replace("http://www.w3.org", "").split("<body>")[1].split("<script")[0]
 
 
+def test_the_page_names_the_level_that_was_registered(ran: Path) -> None:
+    study = load_study(ran)
+    results = read_results(study)
+    milder = replace(study, file=study.file.model_copy(update={"alpha": 0.1}))
+    text = html_of(milder, results, findings_of(milder, results))
+    assert "90 % interval" in text
+    assert "95 % interval" not in text.split("<body>")[1].split("<script")[0]
+
+
 def test_an_edited_file_is_refused_over_old_results(ran: Path, tmp_path: Path) -> None:
     other = tiny_study.write(tmp_path / "tiny", tiny_study.STUDY.replace("margin: 1.0", "margin: 2.0"))
     (other / "results").mkdir()
@@ -190,6 +200,7 @@ def test_a_plan_counts_trainings_and_takes_power_from_a_pilot(ran: Path, tmp_pat
     assert made.smallest_p == 1.0  # two anchors, two contrasts
     assert len(made.power) == 2
     assert design.anchors == results.design.anchors
+    assert any("strata are counted, not anchors" in line for line in plan_lines(study, made, design))
     other = load_study(
         tiny_study.write(
             tmp_path / "other",

@@ -38,7 +38,8 @@ def html_of(study: Study, results: Results, findings: Findings) -> str:
         content=results.content,
         found=findings.registered.findings,
         facts=_facts(study, results),
-        contrasts=_contrasts(findings.registered.findings),
+        level=_level(study),
+        contrasts=_contrasts(findings.registered.findings, _level(study)),
         exploratory=_exploratory(findings),
         anchors=_anchors(study, results),
         arms=_arms(study, results),
@@ -66,8 +67,12 @@ def _facts(study: Study, results: Results) -> list[tuple[str, str]]:
     ]
 
 
-def _contrasts(found: tuple[Finding, ...]) -> Table:
-    headings = ["contrast", "verdict", "estimate", "95 % interval", "p", "p, Holm", "p of equivalence, Holm"]
+def _level(study: Study) -> str:
+    return f"{100 * (1 - study.file.alpha):g} %"
+
+
+def _contrasts(found: tuple[Finding, ...], level: str) -> Table:
+    headings = ["contrast", "verdict", "estimate", f"{level} interval", "p", "p, Holm", "p of equivalence, Holm"]
     headings += ["bootstrap interval", "interquartile mean", "P(better)", "mixed model", "smallest effect seen"]
     rows = []
     for one in found:

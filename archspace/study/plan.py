@@ -155,6 +155,11 @@ def plan_lines(study: Study, plan: StudyPlan, design: Design) -> list[str]:
             f"{_count(needed.equivalence)} to show that there is none; cautiously "
             f"{_count(needed.cautious_difference)} and {_count(needed.cautious_equivalence)}"
         )
+    if plan.power:
+        lines.append(
+            "            where strata take the same rates; of arms whose rates change from one stratum to another, "
+            "strata are counted, not anchors"
+        )
     return lines
 
 
