@@ -14,7 +14,8 @@ from end_to_end import COMMAND, QUICK, SPACE, Caller, command, environment
 import archspace
 from archspace.cli.main import COMMANDS
 from archspace.cli.progress import Display, clock
-from archspace.cli.search import more_of, seconds_of
+from archspace.cli.request import seconds_of
+from archspace.cli.search import more_of
 from archspace.closed_form import cost_of
 from archspace.genome import genome_data
 from archspace.memory import training_memory

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archspace.cli.options import recipe_option, settings_option, task_option, task_options_option
-from archspace.cli.output import json_option, print_json, print_table, runs_option
-from archspace.cli.search import INTERRUPTED, named
+from archspace.cli.output import INTERRUPTED, json_option, print_json, print_table, runs_option
+from archspace.cli.request import named
 from archspace.cli.space import BUDGET_HELP, calibration_option
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from archspace.cli.compare import compare
 from archspace.cli.cost import cost
 from archspace.cli.doctor import doctor
 from archspace.cli.export import export
+from archspace.cli.output import INTERRUPTED
 from archspace.cli.plan import plan
 from archspace.cli.profile import profile
 from archspace.cli.runs import report, runs, show
@@ -79,7 +80,7 @@ def main() -> None:
     except click.ClickException as error:
         code = _say(2, error.format_message())
     except (KeyboardInterrupt, click.Abort):
-        code = _say(130, "interrupted")
+        code = _say(INTERRUPTED, "interrupted")
     except BrokenPipeError:
         _drop_stdout()
         code = 0

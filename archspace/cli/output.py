@@ -1,4 +1,4 @@
-"""Printing data: JSON or a table, on stdout."""
+"""How a command ends: its data as JSON or a table on stdout, its exit code."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C: 128 and the number of the signal."""
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 runs_option = click.option(
     "--runs", type=click.Path(file_okay=False), default=None, help="Folder of runs [ARCHSPACE_RUNS, else ./runs]."

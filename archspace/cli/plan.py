@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archspace.cli.output import print_json
-from archspace.cli.search import named, request_options
+from archspace.cli.request import named, request_options
 
 if TYPE_CHECKING:
     from archspace.searching.forecast import Forecast, Spread

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from archspace.cli.output import json_option, print_json, runs_option
-from archspace.cli.search import INTERRUPTED, seconds_of
+from archspace.cli.output import INTERRUPTED, json_option, print_json, runs_option
+from archspace.cli.request import seconds_of
 
 study_argument = click.argument("study", metavar="STUDY", type=click.Path(path_type=Path))
 scale_option = click.option(

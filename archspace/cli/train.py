@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from archspace.cli.options import recipe_option, settings_option, task_option, task_options_option, whole_task
-from archspace.cli.output import json_option, print_json, runs_option
+from archspace.cli.output import INTERRUPTED, json_option, print_json, runs_option
 
 if TYPE_CHECKING:
     from archspace.records.training import TrainingConfig
     from archspace.trained import Trained
-
-INTERRUPTED = 130
 
 
 @click.command(short_help="Train one network, outside a search.")
