@@ -114,6 +114,10 @@ def export_trial(record: RunRecord, trial: pd.Series, form: str, path: Path) -> 
     checkpoint = load_checkpoint(record.path / "trials" / str(trial["number"]))
     if checkpoint is None:
         raise UserError(f"trial {trial['number']} of run {record.name!r} has no weights to export")
+    measured = _measured(record, trial, checkpoint.epoch)
+    notes = [f"Trained for {checkpoint.epoch} epochs."]
+    if measured is not trial and trial["state"] != "unfinished":
+        notes.append(f"Weights after epoch {trial['epochs']} cannot be read: these are those before, with their error.")
     genome = genome_from_data(json.loads(str(trial["genome"])))
     blueprint = draw(genome, config.task.input, config.task.classes)
     name = f"Trial {trial['number']} of run {record.name}"
@@ -123,13 +127,25 @@ def export_trial(record: RunRecord, trial: pd.Series, form: str, path: Path) -> 
         target=cost_of(genome, config.target_input, config.target_classes),
         trained=cost(blueprint),
         task=config.task.name,
-        error=float(trial["error"]),
-        cross_entropy=float(trial["cross_entropy"]),
+        error=float(measured["error"]),
+        cross_entropy=float(measured["cross_entropy"]),
         seed=int(trial["seed"]),
         versions=config.versions,
-        notes=(f"Trained for {checkpoint.epoch} epochs.", *config.task.scaling),
+        notes=(*notes, *config.task.scaling),
     )
     return FORMATS[form](blueprint, checkpoint.weights, facts, path)
+
+
+def _measured(record: RunRecord, trial: pd.Series, epoch: int) -> pd.Series:
+    """What was measured of a trial's weights of an epoch: the trial itself for its last; raises UserError if lost."""
+    if epoch == trial["epochs"]:
+        return trial
+    curves = record.curves
+    found = curves[(curves["number"] == trial["number"]) & (curves["epoch"] == epoch)]
+    if found.empty:
+        raise UserError(f"trial {trial['number']} of run {record.name!r}: its metrics.jsonl lacks epoch {epoch}")
+    last: pd.Series = found.iloc[-1]
+    return last
 
 
 def summary(outcome: Outcome) -> dict[str, Any]:

@@ -127,6 +127,9 @@ def _train(
     config = there or asked
     _make(place)
     with only_writer(place, "training"), computing(config.threads):
+        if there is None and (meanwhile := _read(place)) is not None:  # begun by another process
+            _refuse_other(place, meanwhile, asked)
+            config = there = meanwhile
         if there is None:
             write_training(config, place)
         for line in _introduction(place, config, task, costs):
@@ -145,6 +148,7 @@ def _epochs(place: Path, config: TrainingConfig, task: Task, done: int, tell: Te
         genome=config.genome,
         seed=config.seed,
         task=config.task.name,
+        fingerprint=config.task.fingerprint,
         recipe=config.recipe,
         mode=config.mode,
         folder=str(place),
@@ -242,12 +246,15 @@ def _usual_folder(found: Found, task: Task, recipe: str, seed: int) -> Path:
 
 def _read(place: Path) -> TrainingConfig | None:
     """The training in a folder, None where the folder is new or empty; raises UserError for a folder of others."""
-    if (place / FILE).exists():
-        return read_training(place)
-    if place.exists() and not place.is_dir():
-        raise UserError(f"{place}: is a file; name a folder with -o")
-    if place.is_dir() and any(path.name not in (LOCK, f"{FILE}.part") for path in place.iterdir()):
-        raise UserError(f"{place}: holds something, but no training: it has no {FILE}; name another folder with -o")
+    try:
+        if (place / FILE).exists():
+            return read_training(place)
+        if place.exists() and not place.is_dir():
+            raise UserError(f"{place}: is a file; name a folder with -o")
+        if place.is_dir() and any(path.name not in (LOCK, f"{FILE}.part") for path in place.iterdir()):
+            raise UserError(f"{place}: holds something, but no training: it has no {FILE}; name another folder with -o")
+    except OSError as error:
+        raise UserError(f"{place}: cannot be read: {error.strerror}; name another folder with -o") from None
     return None
 
 

@@ -13,6 +13,7 @@ import torch
 from datafiles import pixels, png, sizes, write_images, write_parquet
 from PIL import Image
 
+from archspace.data.decode import _write
 from archspace.data.images import Look, decode_arrays, decode_bytes
 from archspace.data.tasks import load_task
 from archspace.errors import UserError
@@ -284,3 +285,125 @@ def test_bad_parquet_files(tmp_path: Path) -> None:
     write_parquet(tmp_path / "set" / "more" / "train.parquet", [], [])
     with pytest.raises(UserError, match="parquet files lie in several folders"):
         load_task("parquet:set")
+
+
+def test_data_sets_that_look_alike_from_outside_are_kept_apart(tmp_path: Path) -> None:
+    """The same names, sizes and times of writing, as archives made to be reproducible have them."""
+    for seed, name in enumerate(("clean", "noisy")):
+        for offset, kind in enumerate(("cat", "dog")):
+            (tmp_path / name / kind).mkdir(parents=True)
+            for index, image in enumerate(pixels(20, 3, 8, 2 * seed + offset)):
+                path = tmp_path / name / kind / f"{index:03}.bmp"
+                Image.fromarray(image.transpose(1, 2, 0)).save(path)
+                os.utime(path, (0, 0))
+    clean, noisy = load_task("folder:clean"), load_task("folder:noisy")
+    assert clean.fingerprint != noisy.fingerprint
+    assert not torch.equal(clean.train.images, noisy.train.images)
+    for path in (tmp_path / "noisy").rglob("*.bmp"):
+        other = tmp_path / "clean" / path.relative_to(tmp_path / "noisy")
+        other.write_bytes(path.read_bytes())
+        os.utime(other, (0, 0))
+    assert load_task("folder:clean").fingerprint == noisy.fingerprint
+
+
+@pytest.mark.parametrize("names", [("Train", "Test"), ("training", "testing"), ("TRAIN", "Dev")])
+def test_folders_of_splits_in_other_spellings(tmp_path: Path, names: tuple[str, str]) -> None:
+    for name, number in zip(names, (20, 5), strict=True):
+        write_images(tmp_path / "set" / name, {"x": number, "y": number})
+    task = load_task("folder:set")
+    assert task.class_names == ("x", "y")
+    assert sum(sizes(task)) == 50
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("train", "test", "unlabeled"), "unlabeled: is neither train, val nor test by its name"),
+        (("train", "val", "valid"), "valid: is val by its name, and so is val beside it; keep one"),
+        (("test", "val"), "has test and val, and no folder train in it"),
+    ],
+)
+def test_splits_that_are_not_whole_are_never_taken_for_classes(
+    tmp_path: Path, names: tuple[str, ...], message: str
+) -> None:
+    for name in names:
+        write_images(tmp_path / "set" / name, {"x": 10, "y": 10})
+    with pytest.raises(UserError, match=message):
+        load_task("folder:set")
+
+
+def test_a_given_split_without_an_image_is_refused(tmp_path: Path) -> None:
+    write_images(tmp_path / "set" / "train", {"x": 10, "y": 10})
+    write_images(tmp_path / "set", {"test": 3})  # no folders of classes in it
+    with pytest.raises(UserError, match=r"set/test: there are no folders of classes with images; put the images"):
+        load_task("folder:set")
+    for path in (tmp_path / "set" / "test").iterdir():
+        path.unlink()
+    (tmp_path / "set" / "test" / "x").mkdir()
+    (tmp_path / "set" / "test" / "x" / "a.png").write_bytes(b"no image")
+    with pytest.raises(UserError, match="none of its test images can be read; add some, or remove all"):
+        load_task("folder:set")
+
+
+def test_what_may_pass_is_no_broken_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_images(tmp_path / "pets", {"cat": 20, "dog": 20})
+    read = Path.read_bytes
+
+    def too_many(path: Path) -> bytes:
+        if path.name == "003.png":
+            raise OSError(24, "Too many open files")
+        return read(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", too_many)
+        with pytest.raises(UserError, match=r"cat/003.png: cannot be read \(Too many open files\); try again"):
+            load_task("folder:pets")
+    assert sum(sizes(load_task("folder:pets"))) == 40
+
+
+def test_odd_tags_break_no_photograph() -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x0128] = 6, "inch"  # upright by a quarter turn; a unit that should be a number
+    decoded = decode_bytes([_saved(Image.new("RGB", (4, 4), (9, 9, 9)), "JPEG", exif=exif)], Look(4))
+    assert decoded.broken == {}
+
+
+def test_room_for_a_part_of_an_image_is_no_room() -> None:
+    class Full(io.BytesIO):
+        def write(self, data: object) -> int:
+            return super().write(bytes(data)[:10])  # type: ignore[call-overload,no-any-return]
+
+    with pytest.raises(OSError, match="No space left"):
+        _write(Full(), np.zeros((1, 8, 8), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        (["a", "b"] * 5, [0, 1] * 5, "labels are whole numbers, and those of the first file are texts; convert one"),
+        ([0, 1] * 5, ["a", "b"] * 5, "labels are texts, and those of the first file are whole numbers"),
+        ([[0, 1], [1]] * 5, [[0]] * 10, "labels are of type list<.*>; a whole number or a text an image"),
+        ([0, 10**9] * 5, [0, 1] * 5, "has label 1000000000 and 10 images; labels count classes from 0"),
+    ],
+)
+def test_labels_of_files_must_be_of_one_kind(
+    tmp_path: Path, first: list[object], second: list[object], message: str
+) -> None:
+    blobs = [png(image) for image in pixels(10, 3, 8)]
+    write_parquet(tmp_path / "set" / "train.parquet", blobs, first)
+    write_parquet(tmp_path / "set" / "test.parquet", blobs, second)
+    with pytest.raises(UserError, match=message):
+        load_task("parquet:set")
+
+
+def test_columns_of_files_must_be_the_same(tmp_path: Path) -> None:
+    blobs = [png(image) for image in pixels(10, 3, 8)]
+    write_parquet(tmp_path / "set" / "train.parquet", blobs, [0, 1] * 5)
+    write_parquet(tmp_path / "set" / "test.parquet", blobs, [0, 1] * 5, "img")
+    with pytest.raises(UserError, match=r"test.parquet: its columns are not image and label; rename them"):
+        load_task("parquet:set")
+    table = pq.read_table(tmp_path / "set" / "train.parquet")
+    twice = pa.Table.from_arrays([*table.columns, table.column("label")], ["image", "label", "label"])
+    pq.write_table(twice, tmp_path / "twice.parquet")
+    with pytest.raises(UserError, match="two columns are called label; rename one"):
+        load_task("parquet:twice.parquet")

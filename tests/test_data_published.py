@@ -1,10 +1,12 @@
 """Published data sets: layouts, checksums, damaged files, downloads."""
 
 import hashlib
+import io
 import os
 import pickle
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -24,6 +26,7 @@ from datafiles import (
 )
 
 import archspace.data.cifar as cifar
+import archspace.data.fetch as fetch
 import archspace.data.idx as idx_files
 from archspace.data.fetch import Remote
 from archspace.data.tasks import load_task
@@ -125,6 +128,20 @@ class _Malicious:
         return os.mkdir, ("ran",)
 
 
+class _Forged:
+    """An array whose type says after its making that its bytes are addresses of objects."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        array = np.zeros(2, np.uint8).__reduce__()
+        state = (1, (1,), _ForgedKind(), False, b"\x01" * 8)
+        return array[0], array[1], state
+
+
+class _ForgedKind:
+    def __reduce__(self) -> tuple[object, ...]:
+        return np.dtype, ("O8", False, True), (3, "|", None, None, None, -1, -1, 0)
+
+
 @pytest.mark.parametrize(
     ("batch", "message"),
     [
@@ -136,6 +153,9 @@ class _Malicious:
         (pickle.dumps({b"data": np.zeros((2, 3072), np.uint8), b"labels": [0]}), "not one label for each of 2 images"),
         (pickle.dumps({b"data": np.zeros((2, 3072), np.uint8), b"labels": [0, 10]}), "image 1 has label 10"),
         (pickle.dumps({b"data": np.zeros((2, 3072), np.uint8), b"labels": [0, "x"]}), "labels are of type"),
+        (pickle.dumps({b"data": np.zeros((2, 3072), np.uint8), b"labels": [[0], [1, 2]]}), "labels are of type list"),
+        (pickle.dumps({b"data": np.array([None])}), "an array of type .O8, which data have no need of"),
+        (pickle.dumps({b"data": _Forged()}), "cannot be unpickled"),
     ],
 )
 def test_a_bad_batch_is_told_and_never_run(tmp_path: Path, batch: bytes, message: str) -> None:
@@ -254,3 +274,35 @@ def test_too_few_images_for_the_usual_val_split_are_told(tmp_path: Path) -> None
         UserError, match="val would get 5000 of 100 images, and train needs two at least; give val=NUMBER"
     ):
         load_task("cifar10 path=cifar")
+
+
+def test_a_download_that_was_interrupted_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files, home = zipped(mnist_files()), tmp_path / "server"
+    unpack(home, files)
+    md5s = [hashlib.md5(data).hexdigest() for data in files.values()]
+    monkeypatch.setattr(idx_files, "MNIST", idx_files._remotes(f"{home.as_uri()}/", *md5s))
+    first, *_ = files
+    unpack(tmp_path / "cache" / "data" / "mnist", {first: files[first]})
+    assert sizes(load_task("mnist val=10")) == (30, 10, 40)
+
+
+def test_a_part_of_a_data_set_is_told_where_nothing_can_be_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idx_files, "MNIST", idx_files._remotes((tmp_path / "none").as_uri() + "/", *"abcd"))
+    first, *_ = files = mnist_files()
+    unpack(tmp_path / "data" / "mnist", {first: files[first]})
+    with pytest.raises(UserError) as caught:
+        load_task("mnist")
+    assert "data/mnist: lacks train-labels-idx1-ubyte" in caught.value.messages[0]
+    assert "found in none of" in caught.value.messages[1]
+
+
+def test_a_connection_that_ends_early_is_no_damaged_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Answer(io.BytesIO):
+        headers: ClassVar[dict[str, str]] = {"Content-Length": "1000"}
+
+    _expect(monkeypatch, 0, f"https://nowhere.invalid/{PYTHON}", "abc")
+    monkeypatch.setattr(fetch, "urlopen", lambda *_, **__: Answer(b"x" * 10))
+    with pytest.raises(UserError, match=r"cannot be downloaded \(https://.* ended after 10 of 1000 bytes\)"):
+        load_task("cifar10")

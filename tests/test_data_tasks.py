@@ -52,6 +52,9 @@ def test_options_are_read_and_written_in_one_form(tmp_path: Path, monkeypatch: p
     options = read_options(NamedOptions, "cifar10", {"val": "0.10", "size": "16", "seed": "0", "path": "7"})
     assert (options.val, options.size, options.train) == (0.1, 16, None)
     assert written(options) == [f"path={tmp_path}/7", "size=16", "val=0.1"]
+    assert read_options(NamedOptions, "cifar10", {"path": "007"}).path == f"{tmp_path}/007"
+    with pytest.raises(UserError, match="expected a number of images"):
+        read_options(NamedOptions, "cifar10", {"val": "nan"})
 
 
 def test_mistakes_in_options_are_told_together() -> None:
@@ -78,6 +81,9 @@ def test_names_that_are_no_tasks() -> None:
         "cifar10 size": "task option 'size': expected KEY=VALUE",
         "cifar10 size=16 size=8": "task option size is given twice",
         "folder:'": "No closing quotation",
+        "folder:my pictures": r"'pictures': expected KEY=VALUE, such as size=64, or 'folder:...' in quotes where",
+        "folder:~nobody-at-all/x": "there is no such folder",
+        f"folder:{'a' * 300}": "File name too long",
     }.items():
         with pytest.raises(UserError, match=message):
             load_task(name)

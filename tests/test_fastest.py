@@ -1,11 +1,13 @@
 """Modes: which are tried, which is taken, what is remembered."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import tiny
+import torch
 
 from archspace.data.tasks import Task, load_task
 from archspace.measure.calibration import cache_folder
@@ -14,6 +16,7 @@ from archspace.training.device import choose_mode, has_bf16
 from archspace.training.fastest import candidates, fastest, fastest_of_each, kind_of, mode_for, modes_text
 from archspace.training.mode import Mode
 from archspace.training.recipe import Recipe
+from archspace.training.shortage import forget_peak, out_of_memory, peak_memory
 
 GENOME = tiny.genomes(1)[0]
 
@@ -29,15 +32,24 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SECONDS", 0.01)
 
 
+@pytest.fixture
+def bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let bfloat16 be tried, which any CPU can compute, if slowly: without it a CPU has one mode."""
+    monkeypatch.setattr(module, "has_bf16", lambda _: True)
+    monkeypatch.setattr("archspace.training.device.has_bf16", lambda _: False)
+
+
 def test_the_usual_mode_comes_first_and_what_a_recipe_says_is_kept() -> None:
     open_modes = candidates(Recipe(), "cpu")
     assert open_modes[0] == choose_mode(Recipe(), "cpu")
-    assert len(set(open_modes)) == len(open_modes) == (4 if has_bf16("cpu") else 2)
+    assert len(set(open_modes)) == len(open_modes) == (2 if has_bf16("cpu") else 1)
     assert all(mode.channels_last == mode.bf16 for mode in open_modes)
+    assert all(mode.fused for mode in open_modes)
     fixed = candidates(Recipe(precision="fp32", layout="channels_last"), "cpu")
     assert {(mode.bf16, mode.channels_last) for mode in fixed} == {(False, True)}
 
 
+@pytest.mark.usefixtures("bf16")
 def test_the_fastest_is_measured_once_then_remembered(digits: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     mode = fastest(GENOME, digits, Recipe(), "cpu", told.append)
@@ -56,6 +68,7 @@ def test_the_fastest_is_measured_once_then_remembered(digits: Task, monkeypatch:
 @pytest.mark.parametrize(
     "content", ["", "{}", "nonsense", '{"mode": {"device": "cpu"}}', '{"mode": {"device": "tpu", "bf16": 1}}']
 )
+@pytest.mark.usefixtures("bf16")
 def test_a_file_that_makes_no_sense_is_measured_anew(digits: Task, content: str) -> None:
     fastest(GENOME, digits, Recipe(), "cpu", lambda _: None)
     (file,) = (cache_folder() / "modes").iterdir()
@@ -65,6 +78,7 @@ def test_a_file_that_makes_no_sense_is_measured_anew(digits: Task, content: str)
     assert len(told) == 1
 
 
+@pytest.mark.usefixtures("bf16")
 def test_a_mode_is_taken_only_where_it_gains_more_than_noise(digits: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     usual, other, *_ = candidates(Recipe(), "cpu")
     for seconds, chosen in ((0.95, usual), (0.5, other)):
@@ -89,3 +103,44 @@ def test_modes_are_told_with_their_kinds_where_they_differ() -> None:
     assert (
         modes_text({"basic": one, "dense": other}) == "cpu, fp32, contiguous (basic); cpu, fp32, channels_last (dense)"
     )
+
+
+@pytest.mark.usefixtures("bf16")
+def test_what_one_recipe_fixed_is_not_remembered_for_another(digits: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual, other = candidates(Recipe(), "cpu")
+    monkeypatch.setattr(module, "_step", lambda *a: 0.1 if a[3] == other else 1.0)
+    fixed = Recipe(precision="fp32", layout="auto")
+    assert fastest(GENOME, digits, fixed, "cpu", lambda _: None) == usual
+    assert fastest(GENOME, digits, Recipe(), "cpu", lambda _: None) == other
+
+
+@pytest.mark.usefixtures("bf16")
+def test_a_mode_that_memory_is_too_small_for_is_not_taken(digits: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual, other = candidates(Recipe(), "cpu")
+
+    def step(*asked: object) -> float:
+        if asked[3] == usual:
+            raise RuntimeError("CUDA error: out of memory")
+        return 1.0
+
+    told: list[str] = []
+    monkeypatch.setattr(module, "_step", step)
+    assert fastest(GENOME, digits, Recipe(), "cpu", told.append) == other
+    assert "fp32, contiguous, fused step: out of memory" in told[0]
+
+
+def test_memory_that_ran_out_is_told_from_other_errors() -> None:
+    for text in ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)"):
+        assert out_of_memory(RuntimeError(text))
+    assert out_of_memory(OSError(12, "Cannot allocate memory"))
+    assert out_of_memory(MemoryError())
+    assert not out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    assert not out_of_memory(ValueError("out of memory"))
+
+
+def test_the_peak_is_that_of_now() -> None:
+    held = torch.ones(40 * 2**20)
+    del held
+    before = peak_memory()
+    forget_peak()
+    assert peak_memory() <= before - 100 * 2**20 or sys.platform != "linux"

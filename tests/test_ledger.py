@@ -1,5 +1,6 @@
 """A run's folder: its configuration, its study, its metrics, and the tables read from them."""
 
+import contextlib
 import json
 import math
 import sqlite3
@@ -187,3 +188,56 @@ def test_what_is_not_a_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t" / "study.db").write_bytes(b"not a database" * 100)
     with pytest.raises(UserError, match=r"study\.db: cannot be opened as a study"):
         Ledger.open(tmp_path / "t")
+
+
+def test_a_study_that_is_lost_or_older_than_its_trials_is_refused(ledger: Ledger) -> None:
+    study, kept = ledger.folder / "study.db", {}
+    for path in ledger.folder.glob("study.db*"):
+        kept[path] = path.read_bytes()
+        path.unlink()
+    with pytest.raises(UserError, match=r"its study.db is missing, and trials were trained; put it back"):
+        Ledger.open(ledger.folder)
+    Ledger(ledger.folder, ledger.config)  # a new one, which knows nothing
+    with pytest.raises(UserError, match=r"study.db knows 0 trials, and nothing of trials/0; put the newest one back"):
+        Ledger.open(ledger.folder)
+    for path in ledger.folder.glob("study.db*"):
+        path.unlink()
+    for path, data in kept.items():
+        path.write_bytes(data)
+    assert study in kept
+    assert len(Ledger.open(ledger.folder).trials()) == 4
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.9, 1.0])
+@pytest.mark.parametrize("how", ["cut", "zeros", "ones"])
+def test_a_damaged_study_is_told_in_a_line(ledger: Ledger, tmp_path: Path, share: float, how: str) -> None:
+    study = tmp_path / "copy.db"
+    with sqlite3.connect(ledger.folder / "study.db") as connection:
+        connection.execute("VACUUM INTO ?", (str(study),))
+    whole = study.read_bytes()
+    at = min(int(share * len(whole)), len(whole) - 1)
+    filler = {"cut": b"", "zeros": bytes(4096), "ones": b"\xff" * 4096}[how]
+    damaged = whole[:at] + filler + (b"" if how == "cut" else whole[at + 4096 :])
+    folder = tmp_path / "damaged"
+    (folder / "trials" / "0").mkdir(parents=True)
+    (folder / "run.yaml").write_bytes((ledger.folder / "run.yaml").read_bytes())
+    (folder / "trials" / "0" / FILE).write_bytes((ledger.trial_folder(0) / FILE).read_bytes())
+    (folder / "study.db").write_bytes(damaged)
+    with contextlib.suppress(UserError):  # or nothing of what it says is lost
+        assert Ledger.open(folder).trials() == ledger.trials()
+
+
+@pytest.mark.parametrize("name", ["what?now", "50%20c", "a#b", "ä b"])
+def test_a_run_may_lie_below_a_folder_of_any_name(tmp_path: Path, name: str) -> None:
+    made = Ledger.create(tmp_path / name / "t", tiny.config())
+    made.extend(7)
+    assert Ledger.open(made.folder).goal == 7
+    assert sorted(path.name for path in tmp_path.iterdir()) == [name]
+    assert (made.folder / "study.db").is_file()
+
+
+def test_a_line_that_was_lost_changes_no_result(ledger: Ledger) -> None:
+    path = ledger.trial_folder(0) / FILE
+    path.write_text(path.read_text().splitlines()[0].replace("0.25", "0.75", 1) + "\n")
+    row = read_run(ledger.folder).trials.iloc[0]
+    assert (row["error"], row["cross_entropy"]) == (0.25, 1.5)

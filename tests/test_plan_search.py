@@ -231,8 +231,10 @@ def test_gpus_are_told_with_trials_at_the_share_asked_for_and_by_memory() -> Non
 
 def test_room_is_that_of_the_folder_that_will_hold_the_runs(tmp_path: Path) -> None:
     costs = [network.cost for network in networks(3)]
-    disk = disk_of(costs, tmp_path / "not" / "there")
-    assert disk.checkpoints == 8 * sum(cost.params for cost in costs)
+    params, there = sum(cost.params for cost in costs), tmp_path / "not" / "there"
+    disk = disk_of(costs, tiny.RECIPE, there)
+    assert disk.checkpoints == 2 * 8 * params
+    assert disk_of(costs, tiny.RECIPE.model_copy(update={"ema": 0.9}), there).checkpoints == 2 * 12 * params
     assert (disk.free or 0) > 0
 
 

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import tiny
+import torch
 from filelock import FileLock
 
+import archspace.searching.trial as trial_module
 from archspace import zoo
 from archspace.closed_form import cost_of
 from archspace.data.tasks import load_task
@@ -28,6 +30,7 @@ from archspace.space.budget import parse_budget
 from archspace.space.file import read_space
 from archspace.space.sampler import draws
 from archspace.space.space import values_of
+from archspace.training.checkpoint import Checkpoint, load_checkpoint
 
 Outcome = tuple[str, str, int, Any, Any, int]
 
@@ -371,3 +374,62 @@ stages:
     alexnet = ("alexnet", zoo.entry("alexnet").genome)
     with pytest.raises(UserError, match="--enqueue alexnet: cannot be trained on digits at 1x32x32: head"):
         start(dataclasses.replace(request, name="third", enqueue=(alexnet,)), lambda _: None, "in-process")
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_a_trial_is_complete_with_the_weights_of_its_last_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs: int
+) -> None:
+    """Stopped between an epoch's record and its checkpoint."""
+    save = trial_module.save_checkpoint
+
+    def stopped(state: Checkpoint, folder: Path) -> None:
+        if state.epoch == epochs:
+            raise KeyboardInterrupt
+        save(state, folder)
+
+    recipe = tiny.RECIPE.model_copy(update={"epochs": epochs, "rungs": (epochs,)})
+    with monkeypatch.context() as patched:
+        patched.setattr(trial_module, "save_checkpoint", stopped)
+        request = tiny.request(tmp_path, name="stopped", trials=1, recipe=recipe)
+        assert start(request, quiet, executor="in-process").interrupted
+    folder = tmp_path / "stopped"
+    assert len(read_metrics(folder / "trials" / "0")) == epochs
+    resumed(folder)
+    assert trials_of(folder)[0].state == "complete"
+    found = load_checkpoint(folder / "trials" / "0")
+    assert found is not None
+    assert found.epoch == epochs
+    assert [line["epoch"] for line in read_metrics(folder / "trials" / "0")] == list(range(1, epochs + 1))
+
+
+def test_an_epoch_that_a_dying_worker_could_not_tell_is_made_good(tmp_path: Path) -> None:
+    folder = start(tiny.request(tmp_path, name="gap", trials=1), Interrupt(1), executor="in-process").folder
+    ledger = Ledger.open(folder)
+    searcher = Searcher(ledger, tiny.SPACE, ledger.goal, 60, quiet)
+    spec = searcher.ask()
+    assert spec is not None
+    *_, last = epochs_of(spec, load_task("digits"))
+    assert not searcher.tell(spec.number, last)
+    assert (trials_of(folder)[0].state, trials_of(folder)[0].result["epochs"]) == ("complete", 2)
+    assert set(searcher.rungs) == {1, 2}
+
+
+def test_trials_refuse_data_of_another_run(tmp_path: Path) -> None:
+    folder = start(tiny.request(tmp_path, name="data", trials=1), Interrupt(1), executor="in-process").folder
+    ledger = Ledger.open(folder)
+    spec = Searcher(ledger, tiny.SPACE, ledger.goal, 60, quiet).ask()
+    assert spec is not None
+    other = dataclasses.replace(load_task("digits"), fingerprint="other")
+    (told,) = epochs_of(spec, other)
+    assert told["failed"].startswith("DataChanged: task digits: its data are no longer those that the run began with")
+
+
+def test_a_run_of_a_gpu_does_not_go_on_without_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    folder = start(tiny.request(tmp_path, name="gpu", trials=2), Interrupt(1), executor="in-process").folder
+    config = (folder / "run.yaml").read_text()
+    (folder / "run.yaml").write_text(config.replace("device: cpu", "device: cuda", 1))
+    with pytest.raises(UserError, match="began on a GPU, and torch finds none here"):
+        resume(folder, quiet, executor="in-process")
+    assert not [trial for trial in trials_of(folder) if trial.state == "failed"]

@@ -54,6 +54,7 @@ def test_a_sibling_that_cannot_be_read_is_passed_over(first: Path, tmp_path: Pat
         (tmp_path / broken).mkdir()
         (tmp_path / broken / "run.yaml").write_bytes((first / "run.yaml").read_bytes())
     (tmp_path / "torn" / "study.db").write_bytes(b"SQLite format 3\0torn")
+    (tmp_path / "odd" / "run.yaml").mkdir(parents=True)
     assert trained_here(searched(tmp_path, trials=1)) > 0
 
 
@@ -73,3 +74,14 @@ def test_progress_is_told_of_what_was_known(first: Path) -> None:
 
     start(tiny.request(first.parent, name="heard", trials=2), listen, executor="in-process")
     assert heard
+
+
+def test_of_a_sibling_no_more_is_taken_than_it_has_weights_for(tmp_path: Path) -> None:
+    kept = searched(tmp_path, name="kept", trials=1)
+    (kept / "trials" / "0" / "weights.safetensors").write_bytes(b"torn")
+    again = searched(tmp_path, name="again", trials=1)
+    lines = read_metrics(again / "trials" / "0")
+    assert [("run" in line) for line in lines] == [True, False]
+    found = load_checkpoint(again / "trials" / "0")
+    assert found is not None
+    assert found.epoch == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import pickle
+import re
 import tarfile
 import zlib
 from collections.abc import Callable, Collection, Mapping
@@ -75,12 +76,37 @@ def plain_pickle(data: bytes, where: str) -> dict[bytes, Any]:
         raise UserError(f"{where}: cannot be unpickled ({error or type(error).__name__}); fetch it again") from None
     if not isinstance(loaded, dict):
         raise UserError(f"{where}: holds no mapping; it is not a file of this data set")
-    return {key.encode() if isinstance(key, str) else key: value for key, value in loaded.items()}
+    plain = {key: value.values if isinstance(value, _Array) else value for key, value in loaded.items()}
+    return {key.encode() if isinstance(key, str) else key: value for key, value in plain.items()}
 
 
-def _empty_array(*_: object) -> np.ndarray[Any, Any]:
-    """What a pickled array is before its state is set."""
-    return np.ndarray.__new__(np.ndarray, (0,), np.uint8)
+class _Kind:
+    """The type of a pickled array's numbers. Not numpy's own, which a pickle could make to read any address."""
+
+    def __init__(self, text: bytes | str, *_: object) -> None:
+        self.text, self.order = text if isinstance(text, str) else text.decode(), "="
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        order = state[1]
+        self.order = order if isinstance(order, str) else order.decode()
+
+    def numpy(self) -> np.dtype[Any]:
+        """As numpy's; raises ValueError for what is not plain numbers."""
+        text = self.order + self.text
+        if not re.fullmatch(r"[=|<>][iuf][1248]", text):
+            raise ValueError(f"it has an array of type {text}, which data have no need of")
+        return np.dtype(text)
+
+
+class _Array:
+    """A pickled array, of plain numbers alone."""
+
+    def __init__(self, *_: object) -> None:
+        self.values = np.empty(0, np.uint8)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, shape, kind, by_columns, raw = state
+        self.values = np.frombuffer(raw, kind.numpy()).reshape(shape, order="F" if by_columns else "C")
 
 
 def _latin(text: str, _: object = "latin1") -> bytes:
@@ -89,10 +115,10 @@ def _latin(text: str, _: object = "latin1") -> bytes:
 
 
 _KNOWN: Mapping[tuple[str, str], Callable[..., Any]] = {
-    ("numpy.core.multiarray", "_reconstruct"): _empty_array,
-    ("numpy._core.multiarray", "_reconstruct"): _empty_array,
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
+    ("numpy.core.multiarray", "_reconstruct"): _Array,
+    ("numpy._core.multiarray", "_reconstruct"): _Array,
+    ("numpy", "ndarray"): _Array,
+    ("numpy", "dtype"): _Kind,
     ("_codecs", "encode"): _latin,
 }
 

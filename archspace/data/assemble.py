@@ -38,8 +38,11 @@ def assemble(
     """
     request = Request(re.split("[ :]", name.lstrip("'"))[0], stamp, options.size, colour, options.seed)
     meta, parts = decoded(request, read, progress)
+    _refuse_absent(name, parts["train"].labels, meta.class_names)
     where = cut(name, {part: len(held.labels) for part, held in parts.items()}, options, val)
-    _refuse_absent(name, parts, where, meta.class_names)
+    left = missing_classes(parts["train"].labels[where.train.stretch], meta.class_names)
+    if left:
+        raise UserError(f"task {name}: no image of class {_few(left)} is left for train; keep more images in train")
     channels, height, width = parts["train"].images.shape[1:]
     mean, std = _normalisation(parts[where.train.part].sums[where.train.stretch], height * width)
     return Task(
@@ -70,17 +73,14 @@ def _normalisation(sums: NDArray[np.int64], pixels: int) -> tuple[tuple[float, .
     return tuple(first.tolist()), tuple(np.where(deviation > 0, deviation, 1.0).tolist())
 
 
-def _refuse_absent(name: str, parts: Mapping[str, Stored], where: Cut, class_names: tuple[str, ...]) -> None:
+def _refuse_absent(name: str, labels: NDArray[np.int64], class_names: tuple[str, ...]) -> None:
     if len(class_names) < 2:
         raise UserError(f"task {name}: there is one class, {class_names[0]}; a task needs two at least")
-    absent = missing_classes(parts["train"].labels, class_names)
+    absent = missing_classes(labels, class_names)
     if absent:
         raise UserError(
             f"task {name}: no image of class {_few(absent)} can be read for training; add some, or remove the class"
         )
-    absent = missing_classes(parts[where.train.part].labels[where.train.stretch], class_names)
-    if absent:
-        raise UserError(f"task {name}: no image of class {_few(absent)} is left for train; keep more images in train")
 
 
 def _absent(parts: Mapping[str, Stored], where: Cut, class_names: tuple[str, ...]) -> Iterator[str]:

@@ -96,6 +96,9 @@ def _pickled_batch(data: bytes, where: str) -> Batch:
         raise UserError(f"{where}: its data are not images of {PIXELS} bytes; fetch it again")
     if not isinstance(labels, list) or len(labels) != len(pixels):
         raise UserError(f"{where}: it has not one label for each of {len(pixels)} images; fetch it again")
+    kinds = {type(label) for label in labels} - {int}
+    if kinds:
+        raise UserError(f"{where}: labels are of type {kinds.pop().__name__}; whole numbers were expected")
     return pixels.reshape(-1, 3, SIDE, SIDE), np.array(labels)
 
 
@@ -104,7 +107,7 @@ def _pickled_names(data: bytes, where: str) -> Sequence[str]:
     names = meta.get(b"fine_label_names", meta.get(b"label_names"))
     if not isinstance(names, list) or not names:
         raise UserError(f"{where}: names no classes; fetch it again")
-    return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
+    return [name.decode(errors="replace") if isinstance(name, bytes) else str(name) for name in names]
 
 
 def _binary_batch(labels: int, data: bytes, where: str) -> Batch:

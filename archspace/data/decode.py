@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import warnings
@@ -58,7 +59,7 @@ def decode_part(part: Part, look: Look, seed: int, path: Path, told: str, progre
             for index, (image, position) in enumerate(zip(decoded.images, places.tolist(), strict=True)):
                 if index not in decoded.broken:
                     file.seek(start + position * image.nbytes)
-                    file.write(np.ascontiguousarray(image).data)
+                    _write(file, np.ascontiguousarray(image))
             broken |= {done + index: reason for index, reason in decoded.broken.items()}
             digest.update(b"".join(decoded.digests))
             done += len(decoded.images)
@@ -116,6 +117,12 @@ def _head(file: BinaryIO, shape: tuple[int, ...]) -> int:
     return file.tell()
 
 
+def _write(file: BinaryIO, image: Bytes) -> None:
+    """Write a whole image; raises OSError where there is room for a part of it."""
+    if file.write(image.data) != image.nbytes:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def _keep(path: Path, kept: NDArray[np.int64]) -> None:
     """Keep these images of a .npy file alone."""
     images = np.load(path, mmap_mode="r")
@@ -123,7 +130,7 @@ def _keep(path: Path, kept: NDArray[np.int64]) -> None:
     with beside.open("wb") as file:
         _head(file, (len(kept), *images.shape[1:]))
         for start in range(0, len(kept), CHUNK):
-            file.write(images[kept[start : start + CHUNK]].data)
+            file.write(images[kept[start : start + CHUNK]].data)  # buffered: all of it, or an error
     del images
     beside.replace(path)
 

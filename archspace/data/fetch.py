@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.error import URLError
 from urllib.request import urlopen
 
 from archspace.errors import UserError
@@ -88,8 +87,10 @@ def _blocks(remote: Remote, progress: Progress) -> Iterator[bytes]:
                 done += len(block)
                 progress(f"downloading {remote.name}", done, max(total, done))
                 yield block
-    except (URLError, HTTPException, TimeoutError, ConnectionError, ValueError) as error:
+    except (OSError, HTTPException, ValueError) as error:  # of reading: the caller's own do not come here
         raise Unreachable(str(getattr(error, "reason", error))) from None
+    if done < total:
+        raise Unreachable(f"{remote.url} ended after {done} of {total} bytes")
 
 
 def _md5() -> hashlib._Hash:

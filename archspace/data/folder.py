@@ -12,13 +12,15 @@ import numpy as np
 
 from archspace.data.assemble import VAL_SHARE, assemble
 from archspace.data.images import Look, decode_files, size_of
-from archspace.data.options import FileOptions, read_options, written
+from archspace.data.options import FileOptions, absolute, read_options, written
 from archspace.data.places import stamp
 from archspace.data.source import Job, Part, Source, common_side
 from archspace.data.tasks import Progress, Task, task_name
 from archspace.errors import UserError
 
-SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val"}
+SPLITS |= {"test": "test", "testing": "test"}
+"""Folders of splits, whatever the case of their letters."""
 FEW = 25
 """Images to a job: they may be large."""
 NAMED = 8
@@ -49,7 +51,7 @@ def folder(argument: str, options: Mapping[str, str], progress: Progress) -> Tas
     given = read_options(FileOptions, "folder", options)
     if not argument:
         raise UserError("task folder: name the folder of images behind a colon: folder:PATH")
-    root = Path(argument).expanduser().absolute()
+    root = absolute(argument)
     if not root.is_dir():
         raise UserError(f"task folder:{root}: there is no such folder; check the name")
     listing = list_images(root)
@@ -74,12 +76,27 @@ def list_images(root: Path) -> Listing:
 
 
 def _split_folders(root: Path) -> dict[str, Path]:
-    """The folder of each split; classes may be called train and test, then they hold images and no folders."""
+    """The folder of each split; classes may be called train and test, then they hold images and no folders.
+
+    Raises UserError for what is half one and half the other: taken for classes, test images would be trained on.
+    """
     folders = _folders(root)
-    named = {SPLITS[name]: path for name, path in folders.items() if name in SPLITS}
-    if "train" in named and len(named) == len(folders) and _folders(named["train"]):
-        return named
-    return {"train": root}
+    if not any(name.lower() in SPLITS and _folders(path) for name, path in folders.items()):
+        return {"train": root}
+    splits: dict[str, Path] = {}
+    for name, path in folders.items():
+        split = SPLITS.get(name.lower())
+        if split is None:
+            raise UserError(
+                f"{path}: is neither train, val nor test by its name, as folders beside it are; move it away, or, if "
+                "these are classes, put their images right into them"
+            )
+        if split in splits:
+            raise UserError(f"{path}: is {split} by its name, and so is {splits[split].name} beside it; keep one")
+        splits[split] = path
+    if "train" not in splits:
+        raise UserError(f"{root}: has {' and '.join(path.name for path in splits.values())}, and no folder train in it")
+    return splits
 
 
 def _check_classes(folders: Mapping[str, Path], splits: Mapping[str, Mapping[str, Sequence[str]]]) -> None:
@@ -91,6 +108,11 @@ def _check_classes(folders: Mapping[str, Path], splits: Mapping[str, Mapping[str
         if not files:
             raise UserError(f"{train / name}: there is no image in it; add images, or remove the folder")
     for split, classes in splits.items():
+        if not any(classes.values()):
+            raise UserError(
+                f"{folders[split]}: there are no folders of classes with images; put the images of each class into a "
+                "folder in it, or move it away"
+            )
         foreign = [name for name in classes if name not in splits["train"]]
         if foreign:
             told = ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
@@ -124,7 +146,7 @@ def _images(root: Path, suffixes: Container[str]) -> tuple[list[str], int]:
 
 
 def _hidden(name: str) -> bool:
-    return name.startswith((".", "__"))
+    return name.startswith(".") or name == "__MACOSX"
 
 
 def _suffix(name: str) -> str:

@@ -30,6 +30,10 @@ GREY = 128
 """What a patch that was moved leaves behind."""
 CHUNK = 2048
 """Images rendered at a time; it is part of what the bytes depend on."""
+CHUNK_PIXELS = 1 << 27
+"""Pixels rendered at a time: fewer images than CHUNK where they are large."""
+MOST = 4 << 30
+"""Bytes of all images, which are held in memory."""
 ROOM = 2
 """Data that a grammar must have for each image asked for, so that drawing distinct ones ends soon."""
 VERSION = 1
@@ -68,6 +72,11 @@ class Hierarchy(BaseModel):
         return self.train + self.val + self.test
 
     @property
+    def pixels(self) -> int:
+        """Those of an image."""
+        return int(PARTS**self.levels * self.patch**2)
+
+    @property
     def data(self) -> int:
         """How many different arrangements of symbols the grammar has: n_c x m^(1 + 4 + ... + 4^(L - 1))."""
         above = sum(PARTS**level for level in range(self.levels))
@@ -84,6 +93,11 @@ class Hierarchy(BaseModel):
             )
         if self.jitter >= self.patch:
             raise ValueError(f"jitter={self.jitter} must be less than patch={self.patch}")
+        if self.images * self.pixels > MOST:
+            raise ValueError(
+                f"{self.images} images of {self.pixels} pixels are more than the {MOST >> 30} GiB that are drawn at "
+                "most; give fewer images or levels, or smaller patches"
+            )
         if self.images * ROOM > self.data:
             raise ValueError(
                 f"{self.images} images are too many for a grammar of {self.data}, of which at most 1 in {ROOM} is "
@@ -199,9 +213,10 @@ def render(asked: Hierarchy, glyphs: Array, leaves: Array, rng: np.random.Genera
 def _rendered(
     asked: Hierarchy, glyphs: Array, leaves: Array, rng: np.random.Generator, progress: Progress
 ) -> Iterator[Array]:
-    for start in range(0, len(leaves), CHUNK):
-        yield render(asked, glyphs, leaves[start : start + CHUNK], rng)
-        progress("drawing images", min(start + CHUNK, len(leaves)), len(leaves))
+    step = max(min(CHUNK, CHUNK_PIXELS // asked.pixels), 1)
+    for start in range(0, len(leaves), step):
+        yield render(asked, glyphs, leaves[start : start + step], rng)
+        progress("drawing images", min(start + step, len(leaves)), len(leaves))
 
 
 def _rules(count: int, asked: Hierarchy, rng: np.random.Generator) -> Array:

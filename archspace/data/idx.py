@@ -12,7 +12,7 @@ import numpy as np
 from archspace.data.archives import read_file
 from archspace.data.fetch import Remote, check
 from archspace.data.images import Bytes
-from archspace.data.published import Found, Published, load
+from archspace.data.published import Found, Partial, Published, load
 from archspace.data.source import Source, array_part, checked_labels
 from archspace.data.tasks import Progress, Task
 from archspace.errors import UserError
@@ -45,7 +45,7 @@ def _find(remotes: Sequence[Remote], class_names: Sequence[str], folder: Path) -
         found = [file for file in files if file is not None]
         if found and len(found) < len(FILES):
             missing = [name for name, file in zip(FILES, files, strict=True) if file is None]
-            raise UserError(f"{place}: lacks {', '.join(missing)} (or .gz); put it beside {found[0].name}")
+            raise Partial(f"{place}: lacks {', '.join(missing)} (or .gz); put it beside {found[0].name}")
         if found:
             return Found(found, partial(_source, found, remotes, class_names))
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from archspace.errors import UserError
+
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    from PIL.Image import Image, Transpose
 
 Bytes = NDArray[np.uint8]
 _ORIENTATION = 0x0112
@@ -85,11 +87,16 @@ def size_of(blob: bytes | Path) -> tuple[int, int] | None:
 
 
 def _contents(path: str) -> bytes | str:
-    """The bytes of a file, or why there are none; only of a file, since a pipe would be waited for."""
+    """The bytes of a file, or why there are none; only of a file, since a pipe would be waited for.
+
+    Raises UserError for what may pass, such as too many open files: an image that is left out stays left out.
+    """
     try:
         return Path(path).read_bytes() if Path(path).is_file() else "there is no such file"
-    except OSError as error:
+    except PermissionError as error:
         return str(error.strerror)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error}); try again, or remove it") from None
 
 
 def _decode(blobs: Iterable[bytes | str | None], number: int, look: Look) -> Decoded:
@@ -104,6 +111,8 @@ def _decode(blobs: Iterable[bytes | str | None], number: int, look: Look) -> Dec
         read += len(blob)
         try:
             squares[index] = _read(blob, look)
+        except MemoryError:
+            raise UserError("memory ended while images were decoded; free some and try again") from None
         except Exception as error:  # Pillow's readers raise whatever a damaged file leads them to
             broken[index] = _reason(error)
     return Decoded(squares, digests, read, broken)
@@ -116,14 +125,24 @@ def _reason(error: Exception) -> str:
 
 
 def _read(blob: bytes, look: Look) -> Bytes:
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     with Image.open(io.BytesIO(blob)) as image:
         if image.format == "EPS":
             raise ValueError("EPS is a program, not an image; convert it")
         image.draft(image.mode, (2 * look.side, 2 * look.side))  # JPEGs alone: decodes fewer pixels where they are many
-        upright = ImageOps.exif_transpose(image) if image.getexif().get(_ORIENTATION, 1) != 1 else image
+        # Not ImageOps.exif_transpose, which writes the other tags anew and fails where one of them is odd.
+        turn = _upright().get(image.getexif().get(_ORIENTATION, 1))
+        upright = image if turn is None else image.transpose(turn)
         return _planes(_square(_converted(upright, "RGB" if look.colour == "rgb" else "L"), look.side))
+
+
+def _upright() -> Mapping[int, Transpose]:
+    """What makes an image upright, by its EXIF orientation (EXIF 2.32, tag 274)."""
+    from PIL.Image import Transpose
+
+    flips = Transpose.FLIP_LEFT_RIGHT, Transpose.ROTATE_180, Transpose.FLIP_TOP_BOTTOM, Transpose.TRANSPOSE
+    return dict(enumerate((*flips, Transpose.ROTATE_270, Transpose.TRANSVERSE, Transpose.ROTATE_90), start=2))
 
 
 def _converted(image: Image, mode: str) -> Image:

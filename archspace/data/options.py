@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
@@ -13,15 +14,22 @@ from archspace.plainwords import told
 
 
 def _amount(value: int | float) -> int | float:
-    if value <= 0 or (isinstance(value, float) and value >= 1):
+    if value <= 0 or (isinstance(value, float) and not value < 1):
         raise ValueError(f"expected a number of images (5000) or a fraction below 1 (0.1), found {value}")
     return value
 
 
+def absolute(path: str) -> Path:
+    """A path as users write it, `~` included; a user who is not there stays as written."""
+    return Path(os.path.expanduser(path)).absolute()  # noqa: PTH111  # Path.expanduser raises RuntimeError there
+
+
 def _absolute(value: object) -> str:
-    return str(Path(str(value)).expanduser().absolute())
+    return str(absolute(str(value)))
 
 
+TEXTS = ("path",)
+"""Options that stay as they were typed: a folder may be called 007."""
 Amount = Annotated[int | float, AfterValidator(_amount)]
 """A number of images, or a fraction of those there are."""
 
@@ -57,7 +65,7 @@ AnyOptions = TypeVar("AnyOptions", bound=Options)
 
 def read_options(model: type[AnyOptions], task: str, options: Mapping[str, str]) -> AnyOptions:
     """The options of a task; raises UserError with every mistake."""
-    data = {key: _value(text) for key, text in options.items()}
+    data = {key: text if key in TEXTS else _value(text) for key, text in options.items()}
     try:
         return model.model_validate(data)
     except ValidationError as error:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from archspace.data.assemble import VAL_SHARE, assemble
 from archspace.data.images import Look, decode_bytes, size_of
-from archspace.data.options import FileOptions, read_options, written
+from archspace.data.options import FileOptions, absolute, read_options, written
 from archspace.data.places import stamp
 from archspace.data.source import CHUNK, Job, Numbered, Part, Source, checked_labels, common_side
 from archspace.data.tasks import Progress, Task, task_name
@@ -72,9 +72,11 @@ def parquet(argument: str, options: Mapping[str, str], progress: Progress) -> Ta
     given = read_options(FileOptions, "parquet", options)
     if not argument:
         raise UserError("task parquet: name the folder of parquet files behind a colon: parquet:PATH")
-    root = Path(argument).expanduser().absolute()
+    root = absolute(argument)
     files = parquet_files(root)
     if not files:
+        if root.is_dir():
+            next(root.iterdir(), None)  # raises where it may not be read
         lacks = "there are no parquet files in it" if root.exists() else "there is no such folder"
         raise UserError(f"task parquet:{root}: {lacks}; check the name")
     splits = {"train": files} if root.is_file() else split_files(files)
@@ -91,8 +93,9 @@ def parquet_source(splits: Mapping[str, Sequence[Path]], known: Sequence[str] = 
     first = splits["train"][0]
     with opened(first) as file:
         columns, named = _columns(file, first), _class_names(file.schema_arrow)
-    raw = {split: _labels(paths, columns) for split, paths in splits.items()}
-    names = named or list(known) or _names(raw["train"])
+        kind = _kind(file.schema_arrow, columns.label)
+    raw = {split: _labels(paths, columns, kind) for split, paths in splits.items()}
+    names = named or list(known) or _names(raw["train"], first)
     parts = {}
     for split, paths in splits.items():
         if not len(raw[split]):
@@ -125,6 +128,9 @@ def _damaged(path: Path, error: Exception) -> UserError:
 
 def _columns(file: pq.ParquetFile, path: Path) -> Columns:
     schema = file.schema_arrow
+    twice = [name for name in schema.names if schema.names.count(name) > 1]
+    if twice:
+        raise UserError(f"{path}: two columns are called {twice[0]}; rename one")
     images = [name for name in schema.names if _holds_bytes(schema.field(name).type)]
     image = next((name for name in IMAGES if name in images), images[0] if len(images) == 1 else None)
     label = next((name for name in LABELS if name in schema.names), None)
@@ -152,26 +158,47 @@ def _class_names(schema: pa.Schema) -> list[str]:
         return []
 
 
-def _labels(paths: Sequence[Path], columns: Columns) -> NDArray[Any]:
-    """All labels, whole numbers or texts."""
+def _kind(schema: pa.Schema, label: str) -> str:
+    """What labels are."""
     import pyarrow as pa
 
-    found = []
+    kind = schema.field(label).type
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if pa.types.is_integer(kind):
+        return "whole numbers"
+    return "texts" if pa.types.is_string(kind) or pa.types.is_large_string(kind) else str(kind)
+
+
+def _labels(paths: Sequence[Path], columns: Columns, kind: str) -> NDArray[Any]:
+    """All labels; raises UserError where a file's columns or kind of labels are not those of the first."""
+    import pyarrow as pa
+
+    found: list[NDArray[Any]] = []
     for path in paths:
         try:
-            column = opened(path).read(columns=[columns.label]).column(columns.label)
+            file = opened(path)
+            if _columns(file, path) != columns:
+                raise UserError(f"{path}: its columns are not {columns.image} and {columns.label}; rename them")
+            if file.metadata.num_rows and (found_kind := _kind(file.schema_arrow, columns.label)) != kind:
+                raise UserError(f"{path}: labels are {found_kind}, and those of the first file are {kind}; convert one")
+            column = file.read(columns=[columns.label]).column(columns.label)
         except (pa.ArrowException, OSError, KeyError) as error:
             raise _damaged(path, error) from None
         if column.null_count:
             raise UserError(f"{path}: {column.null_count} labels are missing; remove these rows")
+        if len(column) and not (pa.types.is_primitive(column.type) or kind == "texts"):
+            raise UserError(f"{path}: labels are of type {kind}; a whole number or a text an image was expected")
         found.append(column.to_numpy())
     return np.concatenate(found)
 
 
-def _names(labels: NDArray[Any]) -> list[str]:
+def _names(labels: NDArray[Any], path: Path) -> list[str]:
     """Classes named by what the labels are."""
     if labels.dtype.kind in "iu":
-        return [str(label) for label in range(int(labels.max()) + 1)] if len(labels) else []
+        most = int(labels.max(initial=-1))
+        if most >= len(labels):  # each class has an image at least, so that far too many are never counted
+            raise UserError(f"{path}: has label {most} and {len(labels)} images; labels count classes from 0")
+        return [str(label) for label in range(most + 1)]
     return sorted({str(label) for label in labels})
 
 

@@ -20,13 +20,17 @@ def looked_in(name: str) -> tuple[Path, ...]:
 
 
 def stamp(files: Iterable[Path | str], under: Path) -> str:
-    """A hash of files' names below a folder, their sizes and the times they were changed."""
-    seen = hashlib.sha256()
+    """A hash of where files lie, their names, sizes and times of change.
+
+    Two data sets may have the same names, sizes and times of writing, which archives set as they like: where they lie,
+    and the times and numbers that file systems give, tell them apart.
+    """
+    seen = hashlib.sha256(os.fsencode(under.resolve()) + b"\n")
     start = len(os.fsencode(under)) + 1
     for file in files:
         try:
             facts = os.stat(file)  # noqa: PTH116
-            told = f"{facts.st_size}\0{facts.st_mtime_ns}"
+            told = f"{facts.st_size}\0{facts.st_mtime_ns}\0{facts.st_ctime_ns}\0{facts.st_ino}"
         except OSError as error:  # reading it will fail too, and tell
             told = str(error.strerror)
         seen.update(os.fsencode(file)[start:] + f"\0{told}\n".encode())

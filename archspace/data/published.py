@@ -21,6 +21,10 @@ VAL = 5000
 """Images that are taken from train where no option says otherwise."""
 
 
+class Partial(UserError):  # noqa: N818
+    """A folder that has some files of a data set and lacks others."""
+
+
 @dataclass(frozen=True)
 class Found:
     """Files of a data set, and what reads them."""
@@ -33,7 +37,8 @@ class Found:
 class Published:
     """A data set by its name: `find` looks for the official files in a folder, `remotes` are where they are from.
 
-    `class_names` are needed for parquet files that do not name them; `side` is in pixels.
+    `find` raises Partial for a part of them. `class_names` are needed for parquet files that do not name them; `side`
+    is in pixels.
     """
 
     name: str
@@ -69,15 +74,20 @@ def _given(data: Published, folder: Path) -> tuple[Path, Found]:
 
 
 def _anywhere(data: Published, progress: Progress) -> tuple[Path, Found]:
-    places = looked_in(data.name)
+    places, partial_ones = looked_in(data.name), list[str]()
     for folder in places:
-        found = _in(data, folder) if folder.is_dir() else None
+        try:
+            found = _in(data, folder) if folder.is_dir() else None
+        except Partial as lacking:  # perhaps a download that was interrupted, or goes on elsewhere
+            partial_ones += lacking.messages
+            continue
         if found is not None:
             return folder, found
     try:
         download(data.remotes, places[-1], progress)
     except Unreachable as error:
         raise UserError(
+            *partial_ones,
             f"task {data.name}: found in none of {', '.join(map(str, places))}, "
             f"and cannot be downloaded ({error}); put these files into {places[-1]}, "
             f"or name the folder that has them: {data.name} path=FOLDER",

@@ -60,6 +60,8 @@ def cut(task: str, sizes: Mapping[str, int], options: Options, val: float) -> Cu
         if split in sizes:
             if asked is not None:
                 raise UserError(f"task {task}: it has {split} images of its own; leave {split}={asked} out")
+            if not sizes[split]:
+                raise UserError(f"task {task}: none of its {split} images can be read; add some, or remove all")
             taken[split] = Where(split, slice(0, sizes[split]))
             continue
         number = _number(usual if asked is None else asked, end)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -110,8 +111,9 @@ def _part(folder: Path, name: str) -> Stored:
 def _sweep(folder: Path) -> None:
     """Delete what processes that were killed left long ago."""
     for left in folder.glob("*.part-*"):
-        if time.time() - left.stat().st_mtime > ABANDONED:
-            shutil.rmtree(left, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another process may finish it this very moment
+            if time.time() - left.stat().st_mtime > ABANDONED:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _make(folder: Path, source: Source, request: Request, progress: Progress) -> None:

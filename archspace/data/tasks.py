@@ -79,6 +79,8 @@ def load_task(name: str, progress: Progress = lambda *_: None) -> Task:
         task = _loader(known[kind])(argument, options, progress)
     except PermissionError as error:
         raise UserError(f"task {name}: {error.filename}: may not be read; change its permissions") from None
+    except OSError as error:
+        raise UserError(f"task {name}: {error.filename or 'its files'}: {error.strerror or error}") from None
     if not isinstance(task, Task):
         raise UserError(f"{_called(known[kind])} gave no Task; see docs/add-a-task.md")
     return task
@@ -120,13 +122,14 @@ def _parsed(name: str, known: Iterable[str]) -> tuple[str, str, dict[str, str]]:
         raise UserError(f"task {name!r}: {error}; name one of {', '.join(known)}") from None
     if not first:
         raise UserError(f"no task is named; name one of {', '.join(known)}")
+    kind, _, argument = first.partition(":")
     options: dict[str, str] = {}
     for option in rest:
         key, equals, value = option.partition("=")
         if not equals or not key:
-            raise UserError(f"task option {option!r}: expected KEY=VALUE, such as size=64")
+            spaces = f", or '{kind}:...' in quotes where a path has spaces" if argument else ""
+            raise UserError(f"task option {option!r}: expected KEY=VALUE, such as size=64{spaces}")
         if key in options:
             raise UserError(f"task option {key} is given twice; leave one out")
         options[key] = value
-    kind, _, argument = first.partition(":")
     return kind, argument, options

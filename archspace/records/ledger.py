@@ -11,11 +11,13 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy import URL
 
 from archspace.closed_form import Cost
 from archspace.errors import UserError
 from archspace.genome import Genome, canonical_json
 from archspace.records.config import BatchConfig, Config, RunConfig
+from archspace.records.metrics import read_metrics
 from archspace.records.yamlfile import read_model, write_model
 
 STUDY = "archspace"
@@ -27,6 +29,8 @@ STATES = {
     TrialState.WAITING: "unfinished",
 }
 FIGURES = ("layers", "params", "macs", "flops", "acts")
+DAMAGED = (sqlite3.DatabaseError, optuna.exceptions.StorageInternalError, ValueError, LookupError, TypeError)
+"""What reading a damaged study may raise."""
 ConfigT = TypeVar("ConfigT", bound=Config)
 
 
@@ -62,16 +66,20 @@ class TrialLedger(Generic[ConfigT]):
         try:
             connection = sqlite3.connect(path)
             connection.execute("PRAGMA journal_mode=WAL")
+            found = connection.execute("PRAGMA quick_check").fetchone()[0]
             connection.close()
+            if found != "ok":
+                raise sqlite3.DatabaseError(str(found).splitlines()[-1])
             optuna.logging.set_verbosity(optuna.logging.WARNING)
+            url = URL.create("sqlite", database=str(path.resolve()))
             storage = optuna.storages.RDBStorage(
-                f"sqlite:///{path.resolve()}", engine_kwargs={"connect_args": {"timeout": 60}}
+                url.render_as_string(hide_password=False), engine_kwargs={"connect_args": {"timeout": 60}}
             )
             self._study = optuna.create_study(
                 storage=storage, study_name=STUDY, directions=["minimize", "minimize"], load_if_exists=True
             )
-        except (sqlite3.DatabaseError, optuna.exceptions.StorageInternalError) as error:
-            raise UserError(f"{path}: cannot be opened as a study: {error}") from None
+        except DAMAGED as error:
+            raise UserError(f"{path}: cannot be opened as a study: {error}; put a copy of it back") from None
         self._storage = storage
 
     @classmethod
@@ -92,9 +100,20 @@ class TrialLedger(Generic[ConfigT]):
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """The one in `folder`; raises UserError where there is none, or one of a newer version."""
+        """The one in `folder`; raises UserError where there is none, one of a newer version, or a study of less."""
         config: Any = read_model(cls.kind, folder / cls.kind.file, cls.kind.newest, cls.kind.what)
-        return cls(folder, config)
+        folders = {int(path.name): path for path in (folder / "trials").glob("*") if path.name.isdecimal()}
+        if not (folder / "study.db").exists() and any(map(read_metrics, folders.values())):
+            raise UserError(f"{folder}: its study.db is missing, and trials were trained; put it back")
+        opened = cls(folder, config)
+        known = len(opened.trials())
+        unknown = [number for number, path in sorted(folders.items()) if number >= known and read_metrics(path)]
+        if unknown:
+            raise UserError(
+                f"{folder}: its study.db knows {known} trials, and nothing of trials/{unknown[0]}; put the newest one "
+                "back, with study.db-wal if there was one, or move such folders away"
+            )
+        return opened
 
     def trial_folder(self, number: int) -> Path:
         """Where a trial keeps its checkpoint and metrics."""
@@ -135,8 +154,11 @@ class TrialLedger(Generic[ConfigT]):
         self._study.tell(number, values, state=final)
 
     def trials(self) -> list[LedgerTrial]:
-        """Every trial, by number."""
-        return [_read(trial) for trial in self._study.get_trials(deepcopy=False)]
+        """Every trial, by number; raises UserError where the study is damaged."""
+        try:
+            return [_read(trial) for trial in self._study.get_trials(deepcopy=False)]
+        except DAMAGED as error:
+            raise UserError(f"{self.folder / 'study.db'}: cannot be read: {error}; put a copy of it back") from None
 
     def _frozen(self, number: int) -> FrozenTrial:
         return self._study.get_trials(deepcopy=False)[number]

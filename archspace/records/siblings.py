@@ -32,9 +32,11 @@ def adopt(folder: Path, run: Path, config: RunConfig, genome_id: str, seed: int,
     from `at`.
     """
     trained = max(_trained(run, config, genome_id, seed), key=lambda found: len(read_metrics(found)), default=None)
-    if trained is None or load_checkpoint(trained) is None:
+    checkpoint = load_checkpoint(trained) if trained else None
+    if trained is None or checkpoint is None:
         return []
-    epochs = [entry | {"run": trained.parent.parent.name, "at": at} for entry in read_metrics(trained)]
+    known = [entry for entry in read_metrics(trained) if entry["epoch"] <= checkpoint.epoch]
+    epochs = [entry | {"run": trained.parent.parent.name, "at": at} for entry in known]
     with contextlib.suppress(OSError):
         for file in trained.iterdir():
             if file.suffix in (".safetensors", ".pt"):
@@ -51,7 +53,7 @@ def _trained(run: Path, config: RunConfig, genome_id: str, seed: int) -> Iterato
         sibling = path.parent
         if sibling == run:
             continue
-        with contextlib.suppress(UserError, sqlite3.Error):
+        with contextlib.suppress(UserError, OSError, ValueError, sqlite3.Error):
             if _same(read_config(path), config):
                 for number, identifier, other in _ended(sibling / "study.db"):
                     if (identifier, other) == (genome_id, seed):

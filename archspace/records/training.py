@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ def write_training(config: TrainingConfig, folder: Path) -> None:
 
 def read_training(folder: Path) -> TrainingConfig:
     """The configuration of the training in a folder; raises UserError where there is none, or none that can be read."""
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112  # Path.is_dir raises where a folder above may not be read
         raise UserError(f"{folder}: no such folder; `archspace train` makes one")
     return read_model(TrainingConfig, folder / FILE, FORMAT, "training")
 

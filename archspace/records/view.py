@@ -54,6 +54,8 @@ def record_of(ledger: Ledger) -> RunRecord:
 
 def _row(trial: LedgerTrial, epochs: list[dict[str, Any]]) -> dict[str, Any]:
     last = epochs[-1] if epochs else {}
+    if trial.state in ("complete", "stopped"):  # lines may have been lost since
+        last = {key: trial.result[key] for key in ("error", "cross_entropy")}
     return {
         "number": trial.number,
         "id": trial.id,

@@ -30,7 +30,9 @@ def read_model(kind: type[Model], path: Path, newest: int, what: str) -> Model:
         data = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path.parent}: not a {what}: it has no {path.name}") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    except (YAMLError, ValueError) as error:  # bytes that are no text, numbers of thousands of digits
         raise UserError(f"{path}: cannot be read: {error}") from None
     found = data.get("format") if isinstance(data, dict) else None
     if not isinstance(found, int):

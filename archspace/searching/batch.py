@@ -16,7 +16,7 @@ from archspace.records.config import BatchConfig, TaskConfig
 from archspace.records.ledger import BatchLedger
 from archspace.records.lock import only_writer
 from archspace.records.metrics import read_metrics
-from archspace.searching.machine import describe, plan_share, versions
+from archspace.searching.machine import describe, plan_share, refuse_without_gpu, versions
 from archspace.searching.queue import Listener, Queue, Training, has_ended, latest
 from archspace.searching.run import check_data, modes_of
 from archspace.training.augment import check_crop
@@ -98,6 +98,7 @@ def run_batch(
 
 
 def _execute(queue: Queue, task: Task, executor: Executor, address: str | None) -> None:
+    refuse_without_gpu(queue.ledger.config.device, address)
     if executor == "in-process":
         from archspace.searching.inprocess import run_in_process
 
@@ -156,6 +157,8 @@ def batch_frame(folder: Path) -> pd.DataFrame:
     for trial in latest(ledger).values():
         epochs = read_metrics(ledger.trial_folder(trial.number))
         last = epochs[-1] if epochs else {}
+        if trial.state == "complete" and last.get("epoch") != trial.result["epochs"]:  # lines were lost since
+            last = {key: trial.result[key] for key in ("error", "cross_entropy")}
         known = {"name": trial.name, "id": trial.id, "state": trial.state, "reason": trial.result.get("reason", "")}
         measured = {name: last.get(name, math.nan) for name in ("error", "cross_entropy", "test_error")}
         spent = {"epochs": len(epochs), "seconds": sum(line["seconds"] for line in epochs), "seed": trial.seed}

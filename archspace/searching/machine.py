@@ -46,7 +46,7 @@ def plan_share(concurrency: int | None, gpus_per_trial: float | None) -> Share:
     import torch
 
     gpus = torch.cuda.device_count()
-    if gpus_per_trial is not None and gpus_per_trial < 0:
+    if gpus_per_trial is not None and not gpus_per_trial >= 0:
         raise UserError(f"--gpus-per-trial {gpus_per_trial:g}: must be at least 0")
     if gpus_per_trial is not None and gpus_per_trial > gpus:
         raise UserError(f"--gpus-per-trial {gpus_per_trial:g}: this machine has {gpus} GPUs")
@@ -55,6 +55,14 @@ def plan_share(concurrency: int | None, gpus_per_trial: float | None) -> Share:
     if concurrency is not None and concurrency < 1:
         raise UserError(f"--concurrency {concurrency}: at least one trial must run")
     return Share("cuda" if share else "cpu", min(concurrency or fit, fit) if share else concurrency or fit, share)
+
+
+def refuse_without_gpu(device: str, address: str | None) -> None:
+    """Raise UserError where trials began on a GPU and this machine, or the cluster's driver, has none to go on with."""
+    import torch
+
+    if device == "cuda" and not address and not torch.cuda.is_available():
+        raise UserError("its trials began on a GPU, and torch finds none here; go on with it where there is one")
 
 
 def fit_on_gpu(free: int, need: int, reserve: int = RESERVE) -> GpuFit:

@@ -11,10 +11,15 @@ from pathlib import Path
 from archspace.closed_form import Cost
 from archspace.memory import training_memory
 from archspace.searching.machine import RESERVE, GpuFit, Share, fit_on_gpu, trials_on_gpu
+from archspace.training.recipe import Recipe
 from archspace.units import si
 
 STATE = 8
 """Bytes of a checkpoint for each parameter: a weight and its momentum."""
+AVERAGED = 4
+"""Further ones where the network is an average of the weights that are trained."""
+KEPT = 2
+"""Checkpoints of a trial: the newest, and the one before."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +92,12 @@ def tensors_of(costs: Sequence[Cost], batch: int, device: str) -> list[int]:
     return [training_memory(cost, batch, device) for cost in costs]
 
 
-def disk_of(trials: Sequence[Cost], runs: Path) -> Disk:
+def disk_of(trials: Sequence[Cost], recipe: Recipe, runs: Path) -> Disk:
     """The checkpoints of trials with these costs, kept in `runs` or where that will be made."""
     place = next((path for path in (runs.resolve(), *runs.resolve().parents) if path.is_dir()), None)
     free = shutil.disk_usage(place).free if place else None
-    return Disk(sum(STATE * cost.params for cost in trials), free)
+    each = min(KEPT, recipe.epochs) * (STATE + AVERAGED * (recipe.ema > 0))
+    return Disk(sum(each * cost.params for cost in trials), free)
 
 
 def shortages(needs: Needs, concurrency: int) -> list[str]:

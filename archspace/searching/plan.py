@@ -130,7 +130,7 @@ def plan(request: Request, tell: Callable[[str], None]) -> SearchPlan:
     costs = [network.cost for network in prospects.networks]
     times = _times(request, share, trials, costs, calibration)
     tensors = tensors_of(costs, request.recipe.batch, share.device)
-    needs = needs_of(share, tensors, calibration.resident, free, disk_of(trials, request.runs))
+    needs = needs_of(share, tensors, calibration.resident, free, disk_of(trials, request.recipe, request.runs))
     told = [*shortages(needs, share.concurrency), *_warnings(times, calibration.failed, share)]
     if len(trials) < asked:
         told.append(f"there are {len(trials)} networks within the budget, fewer than the {asked} trials asked for")

@@ -92,6 +92,7 @@ class Queue:
             genome=genome_data(training.genome),
             seed=training.seed,
             task=config.task.name,
+            fingerprint=config.task.fingerprint,
             recipe=training.recipe,
             mode=mode_for(training.genome, config.modes, training.recipe, config.device),
             folder=str(folder.resolve()),
@@ -104,6 +105,8 @@ class Queue:
         if number not in self.running:  # given up meanwhile
             return False
         epoch = int(metrics["epoch"])
+        if epoch > 1 and epoch - 1 not in self.curves[number]:  # a worker died before it could tell
+            self.curves[number] |= {int(line["epoch"]): line for line in read_metrics(self.ledger.trial_folder(number))}
         self.curves[number][epoch] = metrics
         if epoch == self.running[number].recipe.epochs:
             self._end(number, "complete", "")

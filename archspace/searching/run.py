@@ -19,7 +19,7 @@ from archspace.genome import Genome, genome_data
 from archspace.records.config import RunConfig, TaskConfig
 from archspace.records.ledger import Ledger
 from archspace.records.lock import only_writer
-from archspace.searching.machine import describe, plan_share, versions
+from archspace.searching.machine import describe, plan_share, refuse_without_gpu, versions
 from archspace.searching.searcher import Listener, Searcher
 from archspace.seeds import derive
 from archspace.space.budget import Budget
@@ -148,11 +148,14 @@ def _carry_on(
 
 def _execute(searcher: Searcher, executor: Executor, address: str | None) -> None:
     config = searcher.ledger.config
+    if not searcher.unfinished and len(searcher.ledger.trials()) >= searcher.trials:
+        return
+    refuse_without_gpu(config.device, address)
     if executor == "in-process":
         from archspace.searching.inprocess import run_in_process
 
         run_in_process(searcher, load_task(config.task.name))
-    elif searcher.unfinished or len(searcher.ledger.trials()) < searcher.trials:
+    else:
         from archspace.searching.runner import run_on_ray
 
         run_on_ray(searcher, config.device, config.concurrency, config.gpus_per_trial, address)

@@ -22,7 +22,7 @@ from ray.tune.search import Searcher as RaySearcher
 
 from archspace.data.tasks import Task, load_task
 from archspace.searching.queue import Trials
-from archspace.searching.trial import TrialSpec, epochs_of
+from archspace.searching.trial import TrialSpec, epochs_of, reason_for
 from archspace.training.mode import Mode
 from archspace.training.recipe import Recipe
 
@@ -43,9 +43,16 @@ class TrialActor(tune.Trainable):
         if mode.device == "cpu":
             torch.set_num_threads(1)
         self.tasks: dict[str, Task] = getattr(self, "tasks", {})
-        if spec.task not in self.tasks:
-            self.tasks[spec.task] = load_task(spec.task)
-        self.epochs = epochs_of(spec, self.tasks[spec.task])
+        self.epochs = self._epochs(spec)
+
+    def _epochs(self, spec: TrialSpec) -> Iterator[dict[str, Any]]:
+        try:
+            if spec.task not in self.tasks:
+                self.tasks[spec.task] = load_task(spec.task)
+        except Exception as error:  # Ray would only say that a worker died
+            yield {"failed": reason_for(error)}
+            return
+        yield from epochs_of(spec, self.tasks[spec.task])
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Start on the next trial in the same process."""

@@ -20,6 +20,7 @@ from archspace.searching.trial import TrialSpec
 from archspace.seeds import derive
 from archspace.space.budget import Conditions, parse_budget
 from archspace.space.space import Space, Values, values_of
+from archspace.training.checkpoint import load_checkpoint
 from archspace.training.fastest import mode_for
 
 MISFITS = 100
@@ -93,6 +94,9 @@ class Searcher:
         """Take in one epoch; whether the trial goes on. Ends it in the ledger where it does not."""
         recipe, trial = self.ledger.config.recipe, self.ledger.trials()[number]
         epoch = int(metrics["epoch"])
+        if epoch > 1 and epoch - 1 not in self.curves[number]:  # a worker died before it could tell
+            for earlier in read_metrics(self.ledger.trial_folder(number)):
+                self._note(number, trial.cost[self.ledger.config.measure], earlier)
         standing = self._note(number, trial.cost[self.ledger.config.measure], metrics)
         origin = [f"trained in run {metrics['run']}"] if "run" in metrics else []
         if epoch == recipe.epochs:
@@ -114,7 +118,8 @@ class Searcher:
     def _hand_out(self, number: int) -> TrialSpec | None:
         """The trial's spec, or None where its last epoch on record is a rung that it does not pass.
 
-        A crash may come between an epoch and the decision at its rung, that on the last epoch included.
+        A crash may come between an epoch and the decision at its rung, that on the last epoch included; also between
+        an epoch's record and its checkpoint: then it is trained again.
         """
         config, trial = self.ledger.config, self.ledger.trials()[number]
         folder = self.ledger.trial_folder(number)
@@ -124,6 +129,7 @@ class Searcher:
             genome=json.loads(trial.genome),
             seed=trial.seed,
             task=config.task.name,
+            fingerprint=config.task.fingerprint,
             recipe=config.recipe,
             mode=mode_for(genome_from_data(json.loads(trial.genome)), config.modes, config.recipe, config.device),
             folder=str(folder.resolve()),
@@ -131,8 +137,10 @@ class Searcher:
         )
         self.running[number] = spec
         done = max(self.curves[number], default=0)
-        if done in config.recipe.rungs and not self.tell(number, self.curves[number][done]):
-            return None
+        if done in config.recipe.rungs:
+            checkpoint = load_checkpoint(folder)
+            if checkpoint and checkpoint.epoch >= done and not self.tell(number, self.curves[number][done]):
+                return None
         self.listener(self)
         return spec
 

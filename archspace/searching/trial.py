@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import resource
 import time
 import traceback
 from collections.abc import Iterator
@@ -30,6 +29,7 @@ from archspace.training.forward import Forward, products_of
 from archspace.training.loop import Diverged, train
 from archspace.training.mode import Mode
 from archspace.training.recipe import Recipe
+from archspace.training.shortage import forget_peak, out_of_memory, peak_memory
 from archspace.training.trust import assert_costs
 from archspace.units import si
 
@@ -41,7 +41,7 @@ DIVERGED = "diverged"
 class TrialSpec:
     """All that a trial needs, wherever it runs: `zero` is the time (seconds since 1970) at which the run began.
 
-    `test` has the network of the last epoch look at the test split, once.
+    `test` has the network of the last epoch look at the test split, once. Data of another `fingerprint` are refused.
     """
 
     number: int
@@ -53,6 +53,11 @@ class TrialSpec:
     folder: str
     zero: float
     test: bool = False
+    fingerprint: str = ""
+
+
+class DataChanged(Exception):  # noqa: N818
+    """The files of a task have changed since its run began."""
 
 
 def epochs_of(spec: TrialSpec, task: Task) -> Iterator[dict[str, Any]]:
@@ -79,19 +84,10 @@ def reason_for(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}"
 
 
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, on a GPU or for a process."""
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
-
-
-def peak_memory() -> int:
-    """The most bytes that tensors took on the GPU of this process so far, or this process on the CPU."""
-    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        return int(torch.cuda.max_memory_allocated())
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
 def _epochs(spec: TrialSpec, task: Task, folder: Path) -> Iterator[dict[str, Any]]:
+    if spec.fingerprint and spec.fingerprint != task.fingerprint:
+        raise DataChanged(f"task {task.name}: its data are no longer those that the run began with")
+    forget_peak()
     checkpoint = load_checkpoint(folder)
     recorded = read_metrics(folder)
     if checkpoint is not None and checkpoint.epoch > len(recorded):
@@ -112,7 +108,9 @@ def _epochs(spec: TrialSpec, task: Task, folder: Path) -> Iterator[dict[str, Any
     if again:  # out of the handler, which would keep what the failed step allocated
         gc.collect()
         torch.cuda.empty_cache()
-        yield from _trained(spec, task, folder, load_checkpoint(folder), 2 * parts)
+        checkpoint = load_checkpoint(folder)
+        keep_metrics(folder, checkpoint.epoch if checkpoint else 0)
+        yield from _trained(spec, task, folder, checkpoint, 2 * parts)
 
 
 def _trained(

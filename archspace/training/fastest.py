@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -25,6 +26,7 @@ from archspace.training.mode import Mode
 from archspace.training.optimizer import make_optimizer
 from archspace.training.place import place
 from archspace.training.recipe import Recipe
+from archspace.training.shortage import out_of_memory
 from archspace.training.step import Stepper
 
 IMAGES = 16
@@ -56,8 +58,8 @@ def kind_of(genome: Genome) -> str:
 def candidates(recipe: Recipe, device: str) -> tuple[Mode, ...]:
     """The modes that a recipe leaves open, the usual one first; bfloat16 only where the device has it.
 
-    On a CPU float32 is not tried in channels_last order: it gains about a tenth, which is the noise of measuring, and
-    the last bits of a curve would hang on that.
+    On a CPU float32 is not tried in channels_last order, nor a step that is not fused: they gain about a tenth, which
+    is the noise of measuring, and the last bits of a curve would hang on that.
     """
     usual = choose_mode(recipe, device)
     precisions = {usual.bf16} if recipe.precision != "auto" else {False, has_bf16(device)}
@@ -65,7 +67,7 @@ def candidates(recipe: Recipe, device: str) -> tuple[Mode, ...]:
         replace(usual, bf16=bf16, channels_last=last, fused=fused)
         for bf16 in sorted(precisions)
         for last in _layouts(recipe, usual, bf16)
-        for fused in ((True,) if usual.compiled == "graphs" else (True, False))  # others ask the host for the rate
+        for fused in _steps(usual)
     ]
     return (usual, *(mode for mode in others if mode != usual))
 
@@ -77,6 +79,12 @@ def _layouts(recipe: Recipe, usual: Mode, bf16: bool) -> tuple[bool, ...]:
     return (bf16,) if usual.device == "cpu" else (False, True)
 
 
+def _steps(usual: Mode) -> tuple[bool, ...]:
+    """Whether the optimiser's step is one kernel: what may be tried. In a recorded step others ask the host for the
+    rate."""
+    return (True,) if usual.device == "cpu" or usual.compiled == "graphs" else (True, False)
+
+
 def fastest(genome: Genome, task: Task, recipe: Recipe, device: str, tell: Callable[[str], None]) -> Mode:
     """The fastest mode for a kind of network, of which `genome` is one: remembered, or measured and told.
 
@@ -86,17 +94,19 @@ def fastest(genome: Genome, task: Task, recipe: Recipe, device: str, tell: Calla
     open_modes = candidates(recipe, device)
     if len(open_modes) == 1 or recipe.compile == "on":  # each mode would be compiled, for minutes
         return open_modes[0]
-    file = _file(genome, task, recipe, device)
+    file = _file(genome, task, recipe, open_modes)
     known = _remembered(file, open_modes)
     if known is not None:
         return known
-    measured = [Measured(open_modes[0], _step(genome, task, recipe, open_modes[0], float("inf")))]
-    for mode in open_modes[1:]:
-        measured.append(Measured(mode, _step(genome, task, recipe, mode, min(one.seconds for one in measured))))
+    measured: list[Measured] = []
+    for mode in open_modes:
+        best_yet = min((one.seconds for one in measured), default=math.inf)
+        measured.append(Measured(mode, _seconds(genome, task, recipe, mode, best_yet)))
     best = min(measured, key=lambda one: one.seconds)
     chosen = best if best.seconds * GAIN < measured[0].seconds else measured[0]
     tell(f"{kind_of(genome)}: {chosen.mode} ({_told(measured)})")
-    _remember(file, genome, chosen, measured)
+    if math.isfinite(chosen.seconds):
+        _remember(file, genome, chosen, measured)
     return chosen.mode
 
 
@@ -125,6 +135,19 @@ def modes_text(modes: Mapping[str, Mode]) -> str:
     return "; ".join(f"{mode} ({', '.join(names)})" for mode, names in kinds.items())
 
 
+def _seconds(genome: Genome, task: Task, recipe: Recipe, mode: Mode, best: float) -> float:
+    """Seconds of a step, infinite where memory ends, as with whole batches it may in some modes and not in others."""
+    try:
+        return _step(genome, task, recipe, mode, best)
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        return math.inf
+    finally:
+        if mode.device == "cuda":
+            torch.cuda.empty_cache()  # else held beside the workers while the search runs
+
+
 def _step(genome: Genome, task: Task, recipe: Recipe, mode: Mode, best: float) -> float:
     """Seconds of a training step on one batch, the least of several."""
     network = build(draw(genome, task.input, task.classes), torch.Generator().manual_seed(0)).train()
@@ -149,20 +172,24 @@ def _step(genome: Genome, task: Task, recipe: Recipe, mode: Mode, best: float) -
 
 def _told(measured: list[Measured]) -> str:
     ordered = sorted(measured, key=lambda one: one.seconds)
-    return ", ".join(f"{one.mode.words}: {1000 * one.seconds:.1f} ms" for one in ordered) + " a step"
+    return "; ".join(f"{one.mode.words}: {_time(one.seconds)}" for one in ordered)
 
 
-def _file(genome: Genome, task: Task, recipe: Recipe, device: str) -> Path:
+def _time(seconds: float) -> str:
+    return f"{1000 * seconds:.1f} ms a step" if math.isfinite(seconds) else "out of memory"
+
+
+def _file(genome: Genome, task: Task, recipe: Recipe, open_modes: tuple[Mode, ...]) -> Path:
+    device = open_modes[0].device
     name = torch.cuda.get_device_name() if device == "cuda" else torch.backends.cpu.get_cpu_capability()
     key = (
-        device,
+        open_modes,
         name,
         torch.__version__,
         torch.get_num_threads(),
         kind_of(genome),
         task.input,
         recipe.batch,
-        recipe.compile,
     )
     return cache_folder() / "modes" / f"{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}.json"
 
