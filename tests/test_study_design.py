@@ -9,12 +9,13 @@ import tiny_study
 
 from archspace.blocks.bottleneck import BottleneckGenes
 from archspace.blocks.dense import DenseGenes
+from archspace.blocks.inception import InceptionGenes
 from archspace.closed_form import cost_of
 from archspace.data.tasks import load_task
 from archspace.errors import UserError
 from archspace.genome import Genome, Stage, Stem, Survival
 from archspace.study.arms import Knob, knobs_of, turned, value_of, with_values
-from archspace.study.design import make_design, read_design, shape_of, write_design
+from archspace.study.design import design_text, make_design, read_design, shape_of
 from archspace.study.file import load_study
 from archspace.study.match import Pricing, Unmatched, matched
 from archspace.study.results import registered_of
@@ -40,6 +41,8 @@ def test_an_axis_moves_the_numbers_that_its_name_says() -> None:
     assert knobs_of("depth", one) == (Knob(0, "depth"), Knob(1, "depth"))
     assert {knob.name for knob in knobs_of("cardinality", one)} == {"cardinality"}
     assert [value_of(one, knob) for knob in knobs_of("width", one)] == [12, 24, 4, 48, 8]
+    inception = Genome((Stage("inception", 1, None, 1, InceptionGenes(4, 5, 6, 7, 8)),), Stem("bare", 16))
+    assert [value_of(inception, knob) for knob in knobs_of("width", inception)] == [16, 4, 5, 6, 7, 8]
     dense = Genome((Stage("dense", 4, None, 1, DenseGenes(12)),), Stem("bare", 16))
     assert [value_of(dense, knob) for knob in knobs_of("width", dense)] == [16, 12]
     with pytest.raises(UserError, match="axis 'cardinality': a network of dense blocks has no such whole number"):
@@ -129,7 +132,7 @@ def test_a_design_has_its_strata_filled_and_every_arm_matched(tmp_path: Path) ->
         spent = [anchor.doublings(arm) for arm in ("depth", "width", "cardinality")]
         assert max(spent) - min(spent) < math.log2(1.01**2)
     assert make_design(study, task) == design
-    write_design(design, tmp_path / "design.json")
+    (tmp_path / "design.json").write_text(design_text(design))
     assert read_design(tmp_path / "design.json") == design
     assert design.median_anchor("cost1").cost == min(one.cost for one in design.anchors if one.cell == "cost1")
 
@@ -220,3 +223,50 @@ def test_results_that_are_shipped_are_those_of_their_file(name: str) -> None:
     study = load_study(Path(__file__).parent.parent / "studies" / name)
     there = registered_of(study.folder)
     assert there in (None, study.registered)
+
+
+def test_anchors_of_a_union_of_families_cost_what_the_study_says(tmp_path: Path) -> None:
+    head, _, stages = tiny_study.SPACE.partition("stem:")
+    families = [
+        f"  {name}:\n" + "".join(f"    {line}\n" for line in f"stem:{stages}".replace("[3, 4, 6]", kind).splitlines())
+        for name, kind in (("one", "[3, 4]"), ("other", "[6]"))
+    ]
+    head = head.replace("[1, 32, 32], classes: 10", "[3, 64, 64], classes: 100")
+    study = load_study(tiny_study.write(tmp_path / "tiny", space=f"{head}families:\n{''.join(families)}"))
+    low, high = study.cost
+    anchors = make_design(study, load_task(study.task)).anchors
+    assert len(anchors) == 2
+    assert all(low <= anchor.cost <= high for anchor in anchors)
+
+
+def test_an_axis_that_leaves_nothing_to_trim_is_refused_with_its_arm(tmp_path: Path) -> None:
+    for changed, message in (
+        (
+            "{spend: width, trim: {group_width: 0.1}}",
+            "arm width: trim group_width: cost is spent on width, which moves",
+        ),
+        ("{spend: widht}", "arm width: axis 'widht': a network of bottleneck blocks has no such whole number"),
+    ):
+        study = tiny_study.study(tmp_path / "tiny", ("{spend: width}", changed))
+        with pytest.raises(UserError, match=message):
+            make_design(study, load_task(study.task))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("name: tiny", "name: ../up", "name: letters, digits, '.', '_' and '-' only"),
+        ("[0.05, 0.1]", "[0.1, 0.10000001]", "two rates agree to six digits; keep one"),
+        ("[150kFLOPs,", "['150kFLOPs, 1kparams',", "one cost is an end of a range, here are 2"),
+    ],
+)
+def test_more_mistakes_in_a_file(tmp_path: Path, old: str, new: str, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        tiny_study.study(tmp_path / "tiny", (old, new))
+    assert any(message in told for told in caught.value.messages)
+
+
+@pytest.mark.parametrize("scale", [float("nan"), float("inf"), 0.0])
+def test_a_scale_that_is_none_is_refused(tmp_path: Path, scale: float) -> None:
+    with pytest.raises(UserError, match="must be above 0"):
+        load_study(tiny_study.write(tmp_path / "tiny"), scale)

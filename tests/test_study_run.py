@@ -12,13 +12,15 @@ from click.testing import CliRunner
 
 from archspace.cli.main import archspace
 from archspace.errors import UserError
-from archspace.searching.batch import batch_frame
+from archspace.records.ledger import BatchLedger
+from archspace.searching.batch import BatchRequest, batch_frame, run_batch
 from archspace.searching.queue import Queue
 from archspace.study.file import load_study
 from archspace.study.findings import findings_of, summary
 from archspace.study.page import html_of
 from archspace.study.plan import plan_lines, plan_study, power_of
-from archspace.study.results import read_results
+from archspace.study.rates import tuning_trainings
+from archspace.study.results import keep_results, read_results
 from archspace.study.run import Machine, StudyEnded, folder_of, run_study
 
 HERE = Machine(executor="in-process")
@@ -128,6 +130,88 @@ def test_the_page_names_the_level_that_was_registered(ran: Path) -> None:
     assert "95 % interval" not in text.split("<body>")[1].split("<script")[0]
 
 
+def test_time_is_that_of_both_phases_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+
+    def batch(request: BatchRequest, *rest: Any) -> Any:
+        asked.append(request.seconds or 0.0)
+        return run_batch(replace(request, seconds=None), *rest)
+
+    monkeypatch.setattr("archspace.study.run.run_batch", batch)
+    study = load_study(tiny_study.write(tmp_path / "tiny"))
+    run_study(study, tmp_path / "runs", replace(HERE, seconds=3600.0), lambda _: None, lambda _: None)
+    first, second = asked
+    assert second < first <= 3600.0
+
+
+def test_a_design_is_kept_with_the_first_training_and_never_drawn_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(queue: Queue) -> None:
+        if queue.curves:
+            raise KeyboardInterrupt
+
+    study = load_study(tiny_study.write(tmp_path / "tiny"))
+    assert run_study(study, tmp_path, HERE, stop, lambda _: None).interrupted
+    folder = folder_of(study, tmp_path)
+    kept = (folder / "design.json").read_text()
+    monkeypatch.setattr("archspace.study.run.make_design", None)
+    assert run_study(study, tmp_path, HERE, stop, lambda _: None).interrupted
+    assert (folder / "design.json").read_text() == kept
+    (folder / "design.json").write_text(kept[:-9])
+    with pytest.raises(UserError, match=r"design.json: cannot be read .*; put it back as it was"):
+        run_study(study, tmp_path, HERE, stop, lambda _: None)
+
+
+def test_a_training_begun_with_another_genome_is_not_taken_for_this_one(ran: Path) -> None:
+    study = load_study(ran)
+    ledger = BatchLedger.open(folder_of(study, ran.parent / "runs"))
+    one, other = tuning_trainings(study, read_results(study).design)[:3:2]
+    assert one.genome.id != other.genome.id
+    with pytest.raises(UserError, match=f"{one.name} was begun with genome {one.genome.id} and is to be trained with"):
+        Queue(ledger, [replace(one, genome=other.genome)], 60, lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("name", "how", "message"),
+    [
+        ("trainings.csv", None, "damaged"),
+        ("trainings.csv", lambda text: text[: len(text) // 2], "damaged .*lacks trainings, such as"),
+        ("wrong.parquet", None, "damaged"),
+        ("wrong.parquet", lambda text: text[:40], "damaged"),
+        ("design.json", lambda text: text[:-9], "damaged"),
+        ("about.json", lambda _: b"[]", "about.json: damaged; take it from version control"),
+        ("about.json", None, "lacks about.json; take it from version control"),
+    ],
+)
+def test_damaged_results_are_told(ran: Path, tmp_path: Path, name: str, how: Any, message: str) -> None:
+    other = tiny_study.write(tmp_path / "tiny")
+    (other / "results").mkdir()
+    for path in (ran / "results").iterdir():
+        (other / "results" / path.name).write_bytes(path.read_bytes())
+    place = other / "results" / name
+    content = place.read_bytes()
+    place.unlink()
+    if how is not None:
+        place.write_bytes(how(content))
+    with pytest.raises(UserError, match=message):
+        read_results(load_study(other))
+
+
+def test_what_else_lies_with_results_stays(ran: Path, tmp_path: Path) -> None:
+    other = tiny_study.write(tmp_path / "tiny")
+    (other / "results").mkdir()
+    (other / "results" / "notes.md").write_text("mine")
+    study = load_study(ran)
+    design = read_results(study).design
+    keep_results(load_study(other), design, folder_of(study, ran.parent / "runs"))
+    assert (other / "results" / "notes.md").read_text() == "mine"
+    assert (other / "results" / "trainings.csv").read_bytes() == (ran / "results" / "trainings.csv").read_bytes()
+    edited = tiny_study.write(other, tiny_study.STUDY.replace("margin: 1.0", "margin: 2.0"))
+    with pytest.raises(UserError, match="results of another version of this study"):
+        keep_results(load_study(edited), design, folder_of(study, ran.parent / "runs"))
+
+
 def test_an_edited_file_is_refused_over_old_results(ran: Path, tmp_path: Path) -> None:
     other = tiny_study.write(tmp_path / "tiny", tiny_study.STUDY.replace("margin: 1.0", "margin: 2.0"))
     (other / "results").mkdir()
@@ -182,11 +266,17 @@ def test_diverged_trainings_count_as_guessing(tmp_path: Path) -> None:
 def test_an_arm_may_have_a_name_that_a_table_would_read_as_something_else(tmp_path: Path) -> None:
     text = tiny_study.STUDY.replace("  depth: {spend", '  "null": {spend').replace("b: depth}", 'b: "null"}')
     text = text.replace("  base: {}", '  "01": {}').replace("b: base}", 'b: "01"}')
+    text = (
+        text.replace("  width: {", "  cell: {")
+        .replace("  cardinality: {", "  anchor: {")
+        .replace("a: cardin", "a: anch")
+    )
+    text = text.replace("a: anchality", "a: anchor")
     folder = tiny_study.write(tmp_path / "named", text)
     study = load_study(folder)
     assert run(folder, tmp_path / "runs").results is not None
     results = read_results(study)
-    assert set(results.finals["arm"]) == {"01", "null", "width", "cardinality"}
+    assert set(results.finals["arm"]) == {"01", "null", "cell", "anchor"}
     found = findings_of(study, results)
     assert len(found.registered.findings) == 2
     assert np.isfinite(found.exploratory["effect"]).all()

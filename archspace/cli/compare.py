@@ -122,6 +122,8 @@ def _dry_run(request: CompareRequest, as_json: bool) -> None:
     prepared = prepare(request)
     if not prepared.draws:
         click.echo("nothing is to be trained: only finished runs are compared", err=True)
+        if as_json:
+            print_json({"trainings": 0, "done": 0, "seconds": 0.0})
         return
     for draw in prepared.draws:
         for note in draw.notes:

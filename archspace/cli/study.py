@@ -52,6 +52,8 @@ def run(study: Path, scale: float | None, runs: str | None, as_json: bool, **mac
     if ended.results is None:
         left = f"{ended.unfinished} trainings are left in {ended.folder}; the same command goes on"
         click.echo(f"interrupted: {left}" if ended.interrupted else f"time is up: {left}", err=True)
+        if as_json:
+            print_json({"study": loaded.name, "registered": loaded.registered, "unfinished": ended.unfinished})
         click.get_current_context().exit(INTERRUPTED if ended.interrupted else 0)
     show(study, scale, as_json, study_page(loaded.folder), None)
 
@@ -78,11 +80,12 @@ def plan(
     from archspace.lookup import runs_folder
     from archspace.study.file import load_study
     from archspace.study.plan import plan_lines, plan_study
-    from archspace.study.results import read_results
+    from archspace.study.results import read_results, scale_of
 
     loaded, before = load_study(study, scale), None
     if pilot is not None:
         known = load_study(pilot)
+        known = load_study(pilot, scale_of(known.folder))
         before = (known, read_results(known))
     made, design = plan_study(
         loaded,
@@ -124,12 +127,12 @@ def show(study: Path, scale: float | None, as_json: bool, output: Path | None, s
     loaded = load_study(study, scale)
     results = read_results(loaded)
     findings = findings_of(loaded, results)
-    page = output or study_page(loaded.folder)
-    write_page(loaded, results, findings, page)
-    if static is not None:
-        write_pictures(loaded, results, findings, static)
     if as_json:
         print_json(summary(loaded, results, findings))
     else:
         click.echo("\n".join(lines(loaded, results, findings)))
-        click.echo(f"report: {page}", err=True)
+    page = output or study_page(loaded.folder)
+    write_page(loaded, results, findings, page)
+    click.echo(f"report: {page}", err=True)
+    if static is not None:
+        write_pictures(loaded, results, findings, static)

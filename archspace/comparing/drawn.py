@@ -39,7 +39,7 @@ def draw_from(entrant: Entrant, budget: Budget, n: int, seed: int, task: TaskCon
     assert space is not None
     wanted = n
     for _ in range(ROUNDS):
-        found = sampled(space, budget, wanted, derive(seed, "compare", space.name))
+        found = sampled(space, budget, wanted, derive(seed, "compare", *entrant.seeded))
         misfits = [unfit(one.genome, task.input, task.classes) for one in found.candidates]
         fitting = [one for one, why in zip(found.candidates, misfits, strict=True) if not why]
         if len(fitting) >= n or len(found.candidates) < wanted:
@@ -83,7 +83,7 @@ def trainings(draws: Sequence[Draw], recipe: Recipe, seed: int) -> tuple[Trainin
             Training(
                 name=training_name(draw, one),
                 genome=one.genome,
-                seed=derive(seed, one.genome.id, 0),
+                seed=derive(seed, one.genome.id, 0, *draw.entrant.seeded[1:]),
                 recipe=recipe,
                 labels={"side": draw.entrant.label},
             )

@@ -27,6 +27,12 @@ class Entrant:
     run: RunRecord | None = None
 
     @property
+    def seeded(self) -> tuple[str, ...]:
+        """What its draws and trainings are seeded with beside the seed: its file too, where its name is another's."""
+        assert self.space is not None
+        return (self.space.name,) if self.label == self.space.name else (self.space.name, self.label)
+
+    @property
     def target(self) -> tuple[Shape, int]:
         """Input and classes at which cost is counted."""
         if self.run is not None:
@@ -54,8 +60,8 @@ def entrants(names: Sequence[str], runs: Path) -> tuple[Entrant, ...]:
     for number, one in enumerate(found):
         if labels.count(one.label) > 1:
             found[number] = Entrant(names[number], one.space, one.run)
-    for name in names:
-        if sum(one.label == name for one in found) > 1:
+    for name, path in zip(names, map(Path.resolve, map(Path, names)), strict=True):
+        if sum(one.label == name for one in found) > 1 or sum(Path(other).resolve() == path for other in names) > 1:
             raise UserError(f"compare: {name} is named twice; a space cannot differ from itself")
     _check_targets(found)
     return tuple(found)

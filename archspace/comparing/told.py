@@ -35,7 +35,7 @@ def where_line(compared: Compared) -> str:
     return (
         f"Cost is {compared.request.measure} at {shape_text(compared.target[0])} with {compared.target[1]} classes; "
         f"networks were trained on {task.name} at {shape_text(task.input)} with {task.classes} classes, "
-        f"{epochs} epoch{'s' * (epochs > 1)}, once each; seed {compared.request.seed}."
+        f"{epochs} epoch{'s' * (epochs > 1)}, once each; drawn and resampled with seed {compared.request.seed}."
     )
 
 

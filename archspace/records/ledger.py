@@ -83,16 +83,19 @@ class TrialLedger(Generic[ConfigT]):
         self._storage = storage
 
     @classmethod
-    def create(cls, folder: Path, config: ConfigT) -> Self:
+    def create(cls, folder: Path, config: ConfigT, files: Mapping[str, str] | None = None) -> Self:
         """A new one in `folder`, which must not exist yet; raises UserError where it cannot be made.
 
-        The folder gets its name with its configuration inside, so that one that exists can be resumed.
+        The folder gets its name with its configuration inside, and texts by their file's names, so that one that exists
+        can be resumed.
         """
         part = folder.with_name(f".{folder.name}.part")
         try:
             shutil.rmtree(part, ignore_errors=True)
             (part / "trials").mkdir(parents=True)
             write_model(config, part / cls.kind.file)
+            for name, text in (files or {}).items():
+                (part / name).write_text(text, encoding="utf-8")
             part.rename(folder)
         except OSError as error:
             raise UserError(f"{folder}: cannot be made: {error.strerror}; take another name or folder") from None

@@ -69,7 +69,6 @@ def save_comparison_figures(
     data: ComparisonData, target: str, folder: Path, form: Literal["svg", "png"] = "svg"
 ) -> list[Path]:
     """Write every figure into `folder`; raises UserError if kaleido, or the browser that it draws with, is missing."""
-    folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.{form}" for name in FIGURES]
     for path, make in zip(paths, FIGURES.values(), strict=True):
         save_figure(make(data, target), path, path.stem)

@@ -16,10 +16,11 @@ from archspace.records.config import BatchConfig, TaskConfig
 from archspace.records.ledger import BatchLedger
 from archspace.records.lock import only_writer
 from archspace.records.metrics import read_metrics
-from archspace.searching.machine import describe, plan_share, refuse_without_gpu, versions
+from archspace.searching.machine import Share, describe, plan_share, refuse_without_gpu, versions
 from archspace.searching.queue import Listener, Queue, Training, has_ended, latest
 from archspace.searching.run import check_data, modes_of
 from archspace.training.augment import check_crop
+from archspace.training.fastest import alike
 from archspace.units import shape_text
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ COLUMNS += ["layers", "params", "macs", "flops", "acts", "seed", "seconds"]
 class BatchRequest:
     """Which trainings shall be in `folder`; None stands for what fits the machine. `seconds` is wall time.
 
-    Costs in the ledger are counted at the task's input. `about` is kept beside them.
+    Costs in the ledger are counted at the task's input. `about` is kept beside them, and so are `files`, texts by
+    their names, from before the first training on.
     """
 
     folder: Path
@@ -47,6 +49,7 @@ class BatchRequest:
     gpus_per_trial: float | None = None
     seconds: float | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -80,12 +83,12 @@ def run_batch(
     if there:
         check_data(ledger.config.task)
     with only_writer(request.folder, "batch"):
-        queue = Queue(ledger, request.trainings, request.seconds or math.inf, listener)
+        queue = Queue(ledger, request.trainings, math.inf if request.seconds is None else request.seconds, listener)
         listener(queue)
         stopped = False
         try:
             if queue.waiting:
-                _execute(queue, task, executor, address)
+                _execute(queue, task, share_of(request, ledger.config), executor, address)
         except KeyboardInterrupt:
             stopped = True
         known = latest(ledger)
@@ -97,7 +100,20 @@ def run_batch(
         return BatchEnded(request.folder, stopped or (bool(unfinished) and not queue.out_of_time), unfinished, failed)
 
 
-def _execute(queue: Queue, task: Task, executor: Executor, address: str | None) -> None:
+def share_of(request: BatchRequest, config: BatchConfig | None) -> Share:
+    """What is asked for, else what the batch began with, if it did; raises UserError for another device."""
+    if config is None:
+        return plan_share(request.concurrency, request.gpus_per_trial)
+    if request.concurrency is None and request.gpus_per_trial is None:
+        return Share(config.device, config.concurrency, config.gpus_per_trial)
+    each = config.gpus_per_trial if request.gpus_per_trial is None else request.gpus_per_trial
+    asked = plan_share(request.concurrency or config.concurrency, each)
+    if asked.device != config.device:
+        raise UserError(f"{request.folder}: its trainings began on {config.device}, asked for is {asked.device}")
+    return asked
+
+
+def _execute(queue: Queue, task: Task, share: Share, executor: Executor, address: str | None) -> None:
     refuse_without_gpu(queue.ledger.config.device, address)
     if executor == "in-process":
         from archspace.searching.inprocess import run_in_process
@@ -106,8 +122,7 @@ def _execute(queue: Queue, task: Task, executor: Executor, address: str | None) 
     else:
         from archspace.searching.runner import run_on_ray
 
-        config = queue.ledger.config
-        run_on_ray(queue, config.device, config.concurrency, config.gpus_per_trial, address)
+        run_on_ray(queue, share.device, share.concurrency, share.gpus_per_trial, address)
 
 
 def _check(request: BatchRequest, task: Task) -> None:
@@ -122,7 +137,7 @@ def _check(request: BatchRequest, task: Task) -> None:
 
 
 def _begin(request: BatchRequest, task: Task, tell: Callable[[str], None]) -> BatchLedger:
-    share, first = plan_share(request.concurrency, request.gpus_per_trial), request.trainings[0].recipe
+    share, first = share_of(request, None), request.trainings[0].recipe
     genomes = [training.genome for training in request.trainings]
     config = BatchConfig(
         name=request.folder.name,
@@ -137,10 +152,10 @@ def _begin(request: BatchRequest, task: Task, tell: Callable[[str], None]) -> Ba
         device=share.device,
         versions=versions(),
         machine=describe(),
-        modes=modes_of(genomes, task, first, share.device, tell),
+        modes=alike(modes_of(genomes, task, first, share.device, tell), first, share.device),
         about=dict(request.about),
     )
-    return BatchLedger.create(request.folder, config)
+    return BatchLedger.create(request.folder, config, request.files)
 
 
 def batch_frame(folder: Path) -> pd.DataFrame:

@@ -10,12 +10,12 @@ from archspace.closed_form import cost_of
 from archspace.data.tasks import load_task
 from archspace.records.config import BatchConfig
 from archspace.records.ledger import BatchLedger
-from archspace.searching.batch import BatchRequest
+from archspace.searching.batch import BatchRequest, share_of
 from archspace.searching.forecast import Length, timetable
-from archspace.searching.machine import plan_share
 from archspace.searching.pace import Network, error_of, pace_of, spread, stopwatches
 from archspace.searching.queue import has_ended, latest
 from archspace.searching.run import modes_of
+from archspace.training.fastest import alike
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,15 @@ class Foreseen:
 def foresee(request: BatchRequest, tell: Callable[[str], None]) -> Foreseen:
     """Train a few of the networks for some seconds, of which nothing stays; raises RunFailed where none can be."""
     asked, folder = request.trainings, request.folder
-    known = latest(BatchLedger.open(folder)) if (folder / BatchConfig.file).is_file() else {}
+    ledger = BatchLedger.open(folder) if (folder / BatchConfig.file).is_file() else None
+    known = latest(ledger) if ledger else {}
     left = [one for one in asked if one.name not in known or not has_ended(known[one.name])]
-    share = plan_share(request.concurrency, request.gpus_per_trial)
+    share = share_of(request, ledger.config if ledger else None)
     if not left:
         return Foreseen(str(folder), len(asked), len(asked), share.concurrency, 0.0, 0.0, None)
     task, recipe = load_task(request.task), left[0].recipe
     networks = [Network(one.genome, cost_of(one.genome, task.input, task.classes)) for one in left]
-    modes = modes_of([one.genome for one in left], task, recipe, share.device, tell)
+    modes = alike(modes_of([one.genome for one in left], task, recipe, share.device, tell), recipe, share.device)
     with stopwatches(share, task.name, recipe, modes) as watches:
         chosen = spread(networks)
         tell(f"measuring up to {len(chosen)} networks, {len(watches.processes)} side by side: some seconds")

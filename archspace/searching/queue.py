@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from archspace.closed_form import cost_of
+from archspace.errors import UserError
 from archspace.genome import Genome, genome_data
 from archspace.records.ledger import BatchLedger, LedgerTrial, result_of
 from archspace.records.metrics import read_metrics
 from archspace.searching.trial import DIVERGED, TrialSpec
-from archspace.training.fastest import mode_for
+from archspace.training.fastest import mode_for, shared_mode
 from archspace.training.recipe import Recipe
 from archspace.units import duration, percent
 
@@ -51,7 +52,8 @@ class Training:
 class Queue:
     """Hands out trainings in order, each until it has ended in the ledger; those begun before come first.
 
-    A training that failed for a reason that is not its network's, such as a full disk, is handed out again.
+    A training that failed for a reason that is not its network's, such as a full disk, is handed out again. Raises
+    UserError where one was begun with another genome.
     """
 
     def __init__(self, ledger: BatchLedger, trainings: Sequence[Training], seconds: float, listener: Listener) -> None:
@@ -59,6 +61,12 @@ class Queue:
         self.running: dict[int, Training] = {}
         self.curves: dict[int, dict[int, dict[str, Any]]] = defaultdict(dict)
         known = latest(ledger)
+        for one in trainings:
+            if one.name in known and known[one.name].id != one.genome.id:
+                raise UserError(
+                    f"{ledger.folder}: {one.name} was begun with genome {known[one.name].id} and is to be trained with "
+                    f"{one.genome.id}: another version drew it; train in another folder of runs"
+                )
         self.waiting = [one for one in trainings if one.name not in known or not has_ended(known[one.name])]
         self.waiting.sort(key=lambda one: one.name not in known)
         self.begun = {name: trial.number for name, trial in known.items() if trial.state == "unfinished"}
@@ -94,7 +102,7 @@ class Queue:
             task=config.task.name,
             fingerprint=config.task.fingerprint,
             recipe=training.recipe,
-            mode=mode_for(training.genome, config.modes, training.recipe, config.device),
+            mode=shared_mode(config.modes) or mode_for(training.genome, config.modes, training.recipe, config.device),
             folder=str(folder.resolve()),
             zero=self.began,
             test=training.test,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -107,6 +107,12 @@ class Space:
         if self.families:
             return sum(space.size for space in self.families.values())
         return math.prod(len(gene.values) for gene in self.genes)
+
+
+def at(space: Space, shape: Shape, classes: int) -> Space:
+    """The space with its costs counted at another input and number of classes, those of its families too."""
+    families = {name: at(inner, shape, classes) for name, inner in space.families.items()}
+    return replace(space, input=shape, classes=classes, families=families)
 
 
 def genome_of(space: Space, values: Values) -> Genome:

@@ -11,8 +11,8 @@ from archspace.errors import GenomeError, UserError
 from archspace.genome import Genome, genome_data
 from archspace.genomefile import genome_from_data
 
-WIDE = ("width", "group_width", "growth_rate")
-"""The genes of the axis `width`: output and inner widths, and what stands for them in dense blocks."""
+WIDE = ("width", "group_width", "growth_rate", "reduce_small", "small", "reduce_large", "large", "project")
+"""The genes of the axis `width`: output and inner widths, and what stands for them in dense and inception blocks."""
 TOP = ("stem", "head", "survival", "initialisation")
 """What of a genome is no stage's."""
 

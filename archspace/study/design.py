@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import json
 import math
@@ -21,6 +20,7 @@ from archspace.genomefile import genome_from_data
 from archspace.seeds import derive
 from archspace.space.budget import Budget, Limit
 from archspace.space.sampler import sampled
+from archspace.space.space import at
 from archspace.study.file import Study
 from archspace.study.match import Option, Pricing, Unmatched, matched
 
@@ -108,7 +108,7 @@ def _taken(
 
 
 def _pool(study: Study, task: Task, low: float, high: float, part: int) -> list[Genome]:
-    space = dataclasses.replace(study.space, input=task.input, classes=task.classes)
+    space = at(study.space, task.input, task.classes)
     if study.latency is None:
         low, high = math.ceil(low), math.floor(high)
     limit = Limit(study.file.match.measure, low, high, predicted=study.latency)
@@ -135,9 +135,9 @@ def _unfilled(study: Study, stratum: str, taken: int, tried: int, excluded: Mapp
     )
 
 
-def write_design(design: Design, path: Path) -> None:
-    """Keep a design as JSON, for people as well."""
-    path.write_text(json.dumps(design_data(design), indent=1) + "\n", encoding="utf-8")
+def design_text(design: Design) -> str:
+    """A design as JSON, for people as well."""
+    return json.dumps(design_data(design), indent=1) + "\n"
 
 
 def design_data(design: Design) -> dict[str, Any]:
@@ -162,7 +162,7 @@ def design_data(design: Design) -> dict[str, Any]:
 
 
 def read_design(path: Path) -> Design:
-    """The design in a file that write_design wrote."""
+    """The design in a file of `design_text`; raises OSError, ValueError, LookupError, TypeError or UserError."""
     data = json.loads(path.read_text(encoding="utf-8"))
     anchors = tuple(
         Anchor(

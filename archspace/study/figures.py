@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 PALETTE = ("#1f83c4", "#d55e00", "#009e73", "#b0609a", "#a87900", "#5b636d", "#56b4e9", "#e69f00")
 """A colour for each arm; hues after Okabe and Ito."""
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+"""A line for each cost stratum."""
 VERDICTS = {"superior": "#009e73", "inferior": "#d55e00", "equivalent": "#1f83c4", "inconclusive": "#5b636d"}
 
 
@@ -66,12 +69,16 @@ def anchors_figure(study: Study, results: Results, findings: Findings) -> go.Fig
 def costs_figure(study: Study, results: Results, findings: Findings) -> go.Figure:  # noqa: ARG001
     """Test error against cost: every arm of every anchor, its seeds averaged, joined to the anchor's others."""
     measure = study.file.match.measure
-    means = results.finals.groupby(["anchor", "arm"])[["error", measure]].mean().reset_index()
+    costs = {
+        (anchor.name, arm): option.cost for anchor in results.design.anchors for arm, option in anchor.arms.items()
+    }
+    means = results.finals.groupby(["anchor", "arm"])["error"].mean().reset_index()
+    means = means.assign(cost=[costs[key] for key in zip(means["anchor"], means["arm"], strict=True)])
     figure = new_figure(f"{measure} of one image (log scale)", "test error, mean of the seeds")
     for _, rows in means.groupby("anchor"):
-        ordered = rows.sort_values([measure, "error"])
+        ordered = rows.sort_values(["cost", "error"])
         figure.add_scatter(
-            x=ordered[measure],
+            x=ordered["cost"],
             y=ordered["error"],
             mode="lines",
             line={"color": FAINT, "width": 1.5},
@@ -81,7 +88,7 @@ def costs_figure(study: Study, results: Results, findings: Findings) -> go.Figur
     colours = _colours(list(study.file.arms))
     for arm, rows in means.groupby("arm"):
         figure.add_scatter(
-            x=rows[measure],
+            x=rows["cost"],
             y=rows["error"],
             mode="markers",
             name=str(arm),
@@ -96,7 +103,7 @@ def rates_figure(study: Study, results: Results, findings: Findings) -> go.Figur
     """Val error against learning rate in every cell at its median anchor; the rate taken is filled."""
     figure = new_figure("peak learning rate (log scale)", "val error at the median anchor")
     colours = _colours(list(study.file.arms))
-    dashes = dict(zip(sorted({rate.cell for rate in results.rates}), ("solid", "dash", "dot", "dashdot"), strict=False))
+    dashes = dict(zip(sorted({rate.cell for rate in results.rates}), itertools.cycle(DASHES), strict=False))
     for rate in results.rates:
         tried = sorted(rate.errors)
         figure.add_scatter(
@@ -104,7 +111,7 @@ def rates_figure(study: Study, results: Results, findings: Findings) -> go.Figur
             y=[rate.errors[one] for one in tried],
             mode="lines+markers",
             name=f"{rate.arm}, {rate.cell}",
-            line={"color": colours[rate.arm], "dash": dashes.get(rate.cell, "solid")},
+            line={"color": colours[rate.arm], "dash": dashes[rate.cell]},
             marker={"size": 8, "symbol": ["circle" if one == rate.rate else "circle-open" for one in tried]},
         )
     ticks = study.file.rates.grid

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +61,8 @@ def load_study(path: Path, scale: float | None = None) -> Study:
     mistakes.raise_if_any()
     assert file is not None
     if scale is not None:
+        if not (math.isfinite(scale) and scale > 0):
+            raise UserError(f"scale {scale:g}: must be above 0")
         file = file.model_copy(update={"scale": scale})
     folder = Path(document.source).parent
     space = _within(mistakes, ("anchors", "space"), lambda: load_space(_beside(folder, file.anchors.space)))
@@ -144,6 +148,11 @@ def _check_numbers(file: StudyFile, mistakes: Mistakes) -> None:
         mistakes.add(("match", "ratio"), f"{low:g} is above {high:g}; swap them")
     if sorted(set(file.rates.grid)) != file.rates.grid:
         mistakes.add(("rates", "grid"), "the rates must rise")
+    elif len({f"{rate:g}" for rate in file.rates.grid}) < len(file.rates.grid):
+        mistakes.add(("rates", "grid"), "two rates agree to six digits; keep one")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", file.name):
+        reason = "letters, digits, '.', '_' and '-' only, starting with a letter or digit: it names a folder"
+        mistakes.add(("name",), reason)
     for name, arm in file.arms.items():
         if arm.trim and arm.spend is None:
             mistakes.add(("arms", name, "trim"), "only an arm that spends is matched; leave this out, or name `spend`")
@@ -162,6 +171,8 @@ def _cost(text: str, measure: str, latency: Latency | None, index: int, mistakes
     if budget is None:
         return 0.0
     limit = budget.limits[0]
+    if len(budget.limits) > 1:
+        mistakes.add(path, f"{text}: one cost is an end of a range, here are {len(budget.limits)}")
     if limit.measure != measure or limit.low:
         mistakes.add(path, f"{text}: arms are matched by {measure}: write an end of a range of {measure}")
     return float(limit.high)

@@ -97,10 +97,10 @@ def _exploratory(finals: pd.DataFrame, contrasts: Sequence[Contrast]) -> pd.Data
 
     rows: list[dict[str, Any]] = []
     for column, split in (("error", "test"), ("val_error", "val")):
-        means = finals.groupby(["anchor", "cell", "arm"])[column].mean().unstack("arm").reset_index()
+        means = finals.groupby(["anchor", "cell", "arm"])[column].mean().unstack("arm")
         for contrast in contrasts:
             difference = 100 * (means[contrast.a] - means[contrast.b])
-            groups = difference.groupby(means["cell"]) if split == "test" else [("all anchors", difference)]
+            groups = difference.groupby(level="cell") if split == "test" else [("all anchors", difference)]
             for name, values in groups:
                 row = {"contrast": contrast.name, "where": f"{name}, {split}"}
                 rows.append(row | {"anchors": len(values), "effect": values.mean()})

@@ -72,6 +72,8 @@ def matched(anchor: Genome, arms: Mapping[str, Arm], match: Match, price: Pricin
     bases = {name: _set(anchor, arm, name) for name, arm in arms.items()}
     found = {name: Option(base, price(base), 0.0) for name, base in bases.items() if not arms[name].matched}
     spending = {name: arm for name, arm in arms.items() if arm.matched}
+    for name, arm in spending.items():
+        _check_axes(name, arm, bases[name])
     if not spending:
         return found
     own, (low, high) = price(anchor), match.ratio
@@ -111,6 +113,17 @@ def _set(anchor: Genome, arm: Arm, name: str) -> Genome:
         return with_values(anchor, arm.set)
     except GenomeError as error:
         raise UserError(f"arm {name}: its values do not fit anchor {anchor.id}: {error}") from None
+
+
+def _check_axes(name: str, arm: Arm, base: Genome) -> None:
+    """Raise UserError where a genome lacks an axis of its arm, or one that trims lies within the one that spends."""
+    try:
+        spent = knobs_of(str(arm.spend), base)
+        for axis in arm.trim:
+            if not set(knobs_of(axis, base)) - set(spent):
+                raise UserError(f"trim {axis}: cost is spent on {arm.spend}, which moves all of it; trim another axis")
+    except UserError as error:
+        raise UserError(*(f"arm {name}: {message}" for message in error.messages)) from None
 
 
 def _meeting(

@@ -17,7 +17,7 @@ from archspace.errors import UserError
 from archspace.records.ledger import BatchLedger
 from archspace.records.wrong import read_wrong
 from archspace.searching.batch import batch_frame
-from archspace.study.design import Design, read_design, write_design
+from archspace.study.design import Design, design_text, read_design
 from archspace.study.file import Study
 from archspace.study.rates import TUNING, Rate, chosen_rates
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FOLDER, ABOUT, TRAININGS, WRONG, DESIGN = "results", "about.json", "trainings.csv", "wrong.parquet", "design.json"
+REPORT = "report.html"
 WORDS = ("name", "id", "state", "reason", "purpose", "anchor", "stratum", "cell", "arm")
 """Columns of the trainings that are no figures."""
 Wrong = Mapping[tuple[str, str, int], NDArray[np.bool_]]
@@ -78,7 +79,11 @@ def judged_images(results: Results) -> Wrong | None:
 
 
 def keep_results(study: Study, design: Design, folder: Path) -> Path:
-    """Write the results of a study whose trainings are all in `folder`; where they are now."""
+    """Write the results of a study whose trainings are all in `folder`; where they are now.
+
+    What else lies there stays. Raises UserError where they cannot be written, or results of another study lie there.
+    """
+    refuse_edited(study)
     ledger = BatchLedger.open(folder)
     frame = batch_frame(folder)
     place = study.folder / FOLDER
@@ -88,12 +93,15 @@ def keep_results(study: Study, design: Design, folder: Path) -> Path:
         part.mkdir(parents=True)
         frame.drop(columns=["number"]).to_csv(part / TRAININGS, index=False)
         _write_wrong(frame, ledger, part / WRONG)
-        write_design(design, part / DESIGN)
+        (part / DESIGN).write_text(design_text(design), encoding="utf-8")
         config = ledger.config.model_dump(mode="json")
         kept = ("created", "task", "device", "concurrency", "gpus_per_trial", "versions", "machine", "modes")
         about = {"study": study.name, "registered": study.registered, "scale": study.file.scale}
         about |= {name: config[name] for name in kept}
         (part / ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        for other in place.iterdir() if place.is_dir() else ():
+            if other.name not in (ABOUT, TRAININGS, WRONG, DESIGN, REPORT):
+                other.rename(part / other.name)
         shutil.rmtree(place, ignore_errors=True)
         part.rename(place)
     except OSError as error:
@@ -103,30 +111,55 @@ def keep_results(study: Study, design: Design, folder: Path) -> Path:
 
 def read_results(study: Study) -> Results:
     """The results beside a study's file; raises UserError where there are none, or those of another version of it."""
-    import pandas as pd
-
     place = study.folder / FOLDER
     there = registered_of(study.folder)
     if there is None:
-        raise UserError(f"{place}: no results yet; `archspace study run {study.folder}` makes them")
+        raise UserError(f"{place}: no results yet; `archspace study run` makes them, with the same file and --scale")
     refuse_edited(study)
+    try:
+        return _read(study, place)
+    except (OSError, ValueError, LookupError, TypeError) as error:  # pyarrow's are ValueErrors too
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{place}: damaged ({reason}); take it from version control") from None
+
+
+def _read(study: Study, place: Path) -> Results:
+    import pandas as pd
+
     # Names stay what they are, an arm called `null` or `01` too.
     trainings = pd.read_csv(place / TRAININGS, dtype=dict.fromkeys(WORDS, str), keep_default_na=False, na_values=[""])
     about = json.loads((place / ABOUT).read_text(encoding="utf-8"))
+    design = read_design(place / DESIGN)
+    wanted = {(anchor.name, arm) for anchor in design.anchors for arm in anchor.arms}
+    found = trainings[trainings["purpose"] != TUNING].groupby(["anchor", "arm"]).size()
+    lacking = [f"{arm} of {name}" for name, arm in sorted(wanted) if found.get((name, arm), 0) != study.file.seeds]
+    if lacking:
+        raise ValueError(f"{TRAININGS} lacks trainings, such as {lacking[0]}")
     tuned = trainings[trainings["purpose"] == TUNING]
     rates = chosen_rates(study, tuned, int(about["task"]["classes"]))
     content = hashlib.sha256((place / TRAININGS).read_bytes() + (place / WRONG).read_bytes()).hexdigest()
-    return Results(trainings, _read_wrong(place / WRONG), read_design(place / DESIGN), tuple(rates), about, content)
+    return Results(trainings, _read_wrong(place / WRONG), design, tuple(rates), about, content)
+
+
+def scale_of(folder: Path) -> float | None:
+    """The scale that results in a study's folder were made at, None where there are none; raises UserError."""
+    return None if registered_of(folder) is None else float(_about(folder)["scale"])
 
 
 def registered_of(folder: Path) -> str | None:
     """The hash of the study whose results are in a folder, None where there are none."""
     try:
-        return str(json.loads((folder / FOLDER / ABOUT).read_text(encoding="utf-8"))["registered"])
-    except FileNotFoundError:
+        return str(_about(folder)["registered"])
+    except (FileNotFoundError, NotADirectoryError):
+        if (folder / FOLDER / TRAININGS).exists():
+            raise UserError(f"{folder / FOLDER}: lacks {ABOUT}; take it from version control") from None
         return None
-    except (ValueError, KeyError):
-        raise UserError(f"{folder / FOLDER / ABOUT}: damaged; take it from version control, or remove it") from None
+    except (OSError, ValueError, LookupError, TypeError):
+        raise UserError(f"{folder / FOLDER / ABOUT}: damaged; take it from version control") from None
+
+
+def _about(folder: Path) -> Any:
+    return json.loads((folder / FOLDER / ABOUT).read_text(encoding="utf-8"))
 
 
 def refuse_edited(study: Study) -> None:

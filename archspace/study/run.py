@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from archspace.data.tasks import load_task
+from archspace.data.tasks import Task, load_task
 from archspace.errors import UserError
 from archspace.searching.batch import BatchEnded, BatchRequest, Executor, batch_frame, run_batch
 from archspace.searching.queue import Listener, Training
 from archspace.seeds import derive
-from archspace.study.design import Design, make_design, read_design, write_design
+from archspace.study.design import Design, design_text, make_design, read_design
 from archspace.study.file import Study
 from archspace.study.rates import TUNING, Rate, chosen_rates, tuning_trainings
 from archspace.study.results import DESIGN, FOLDER, keep_results, refuse_edited, registered_of
@@ -55,12 +57,11 @@ def run_study(study: Study, runs: Path, machine: Machine, listener: Listener, te
         tell(f"{place} has every training of this study: nothing is left to run; move it away to train all anew")
         return StudyEnded(folder, place, False, 0)
     task = load_task(study.task)
-    kept = folder / DESIGN
-    design = read_design(kept) if kept.exists() else make_design(study, task, tell)
+    until = time.monotonic() + (math.inf if machine.seconds is None else machine.seconds)
+    design = _kept_design(study, task, folder, tell)
     tuning = tuning_trainings(study, design)
     tell(f"{len(tuning)} trainings tune the rates, {_number_of_finals(study, design)} answer the question")
-    ended = _trained(study, folder, tuning, machine, listener, tell)
-    write_design(design, kept)
+    ended = _trained(study, folder, design, tuning, machine, until, listener, tell)
     if ended.unfinished or ended.interrupted:
         return StudyEnded(folder, None, ended.interrupted, ended.unfinished)
     frame = batch_frame(folder)
@@ -68,7 +69,8 @@ def run_study(study: Study, runs: Path, machine: Machine, listener: Listener, te
     for rate in rates:
         if rate.edge:
             tell(f"rate {rate.rate:g} of arm {rate.arm} in {rate.cell} ends the grid: a better one may lie beyond")
-    ended = _trained(study, folder, [*tuning, *final_trainings(study, design, rates)], machine, listener, tell)
+    trainings = [*tuning, *final_trainings(study, design, rates)]
+    ended = _trained(study, folder, design, trainings, machine, until, listener, tell)
     if ended.unfinished or ended.interrupted:
         return StudyEnded(folder, None, ended.interrupted, ended.unfinished)
     results = keep_results(study, design, folder)
@@ -106,8 +108,26 @@ def _number_of_finals(study: Study, design: Design) -> int:
     return len(design.anchors) * len(study.file.arms) * study.file.seeds
 
 
+def _kept_design(study: Study, task: Task, folder: Path, tell: Tell) -> Design:
+    """The design that trainings began with, if any did: another version might draw others. Raises UserError."""
+    kept = folder / DESIGN
+    if kept.exists():
+        try:
+            return read_design(kept)
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise UserError(f"{kept}: cannot be read ({error}); put it back as it was") from None
+    return make_design(study, task, tell)
+
+
 def _trained(
-    study: Study, folder: Path, trainings: list[Training], machine: Machine, listener: Listener, tell: Tell
+    study: Study,
+    folder: Path,
+    design: Design,
+    trainings: list[Training],
+    machine: Machine,
+    until: float,
+    listener: Listener,
+    tell: Tell,
 ) -> BatchEnded:
     request = BatchRequest(
         folder=folder,
@@ -116,8 +136,9 @@ def _trained(
         seed=study.file.seed,
         concurrency=machine.concurrency,
         gpus_per_trial=machine.gpus_per_trial,
-        seconds=machine.seconds,
+        seconds=None if math.isinf(until) else max(until - time.monotonic(), 0.0),
         about={"study": study.name, "registered": study.registered},
+        files={DESIGN: design_text(design)},
     )
     ended = run_batch(request, listener, machine.executor, machine.address, tell)
     if ended.failed:

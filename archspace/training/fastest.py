@@ -125,6 +125,20 @@ def mode_for(genome: Genome, modes: Mapping[str, Mode], recipe: Recipe, device: 
     return modes.get(kind_of(genome)) or choose_mode(recipe, device)
 
 
+def alike(modes: Mapping[str, Mode], recipe: Recipe, device: str) -> dict[str, Mode]:
+    """One mode for networks of all kinds, that comparisons between kinds are fair: theirs if it is one, else the usual.
+
+    Precision may move errors, and which is fastest differs by kind.
+    """
+    same = shared_mode(modes) or choose_mode(recipe, device)
+    return dict.fromkeys(modes, same)
+
+
+def shared_mode(modes: Mapping[str, Mode]) -> Mode | None:
+    """The mode that all kinds share, None where there is none."""
+    return next(iter(modes.values())) if len(set(modes.values())) == 1 else None
+
+
 def modes_text(modes: Mapping[str, Mode]) -> str:
     """The modes of a search in a few words, each with its kinds where they differ."""
     kinds: dict[str, list[str]] = {}
