@@ -10,7 +10,8 @@ import tiny
 from archspace.errors import UserError
 from archspace.records.ledger import BatchLedger
 from archspace.records.wrong import read_wrong
-from archspace.searching.batch import BatchRequest, Training, batch_frame, run_batch
+from archspace.searching.batch import BatchRequest, Training, batch_frame, run_batch, share_of
+from archspace.searching.machine import Share
 from archspace.searching.queue import Queue
 from archspace.training.recipe import Recipe
 
@@ -89,3 +90,18 @@ def test_a_crop_that_the_images_have_no_room_for_is_refused(tmp_path: Path) -> N
     with pytest.raises(UserError, match="crop"):
         run_batch(request(tmp_path / "no", 1, RECIPE.model_copy(update={"crop": 40})), executor="in-process")
     assert not (tmp_path / "no").exists()
+
+
+def test_what_is_asked_for_now_goes_before_what_a_batch_began_with(tmp_path: Path) -> None:
+    asked = replace(request(tmp_path / "b", 1), concurrency=1)
+    run_batch(asked, executor="in-process")
+    config = BatchLedger.open(tmp_path / "b").config
+    assert share_of(replace(asked, concurrency=None), config).concurrency == 1
+    assert share_of(replace(asked, concurrency=3), config) == Share("cpu", 3, 0.0)
+    with pytest.raises(UserError, match="its trainings began on cuda, asked for is cpu"):
+        share_of(replace(asked, gpus_per_trial=0.0), config.model_copy(update={"device": "cuda"}))
+
+
+def test_all_kinds_of_a_batch_share_a_mode(tmp_path: Path) -> None:
+    run_batch(request(tmp_path / "b", 2), executor="in-process")
+    assert len(set(BatchLedger.open(tmp_path / "b").config.modes.values())) == 1

@@ -19,7 +19,8 @@ from archspace.analysis.comparison import Sample
 from archspace.analysis.comparison import compare as analyse
 from archspace.analysis.comparison_words import advice, verdict, verdicts
 from archspace.comparing.compare import compare
-from archspace.comparing.entrants import Entrant
+from archspace.comparing.drawn import draw_from, trainings
+from archspace.comparing.entrants import Entrant, entrants
 from archspace.comparing.finished import finished
 from archspace.comparing.prepare import CompareRequest
 from archspace.errors import UserError
@@ -295,3 +296,15 @@ def test_figures_show_every_network_and_stay_within_their_bands() -> None:
     assert all(list(line.y) == sorted(line.y, reverse=True) for line in data.best_of)
     for make in FIGURES.values():
         assert make(data, "3x32x32, 10 classes").to_dict()["data"]
+
+
+def test_spaces_of_one_name_draw_and_train_each_for_itself(call: Caller) -> None:
+    Path("copy.yaml").write_text(Path("tiny.yaml").read_text() + "\n# the same name\n")
+    found = entrants(("tiny.yaml", "copy.yaml"), Path("runs"))
+    task = TaskConfig(name="digits", input=(1, 32, 32), classes=10)
+    one, other = (draw_from(entrant, parse_budget(["150kFLOPs"]), 12, 0, task) for entrant in found)
+    assert [each.genome.id for each in one.candidates] != [each.genome.id for each in other.candidates]
+    seeds = {training.name: training.seed for training in trainings([one, other], tiny.RECIPE, 0)}
+    shared = {each.genome.id for each in one.candidates} & {each.genome.id for each in other.candidates}
+    assert all(seeds[f"tiny.yaml/{name}"] != seeds[f"copy.yaml/{name}"] for name in shared)
+    refused(call("compare", "tiny.yaml", "./tiny.yaml", "--budget", "150kFLOPs"), "is named twice")

@@ -13,7 +13,16 @@ from archspace.data.tasks import Task, load_task
 from archspace.measure.calibration import cache_folder
 from archspace.training import fastest as module
 from archspace.training.device import choose_mode, has_bf16
-from archspace.training.fastest import candidates, fastest, fastest_of_each, kind_of, mode_for, modes_text
+from archspace.training.fastest import (
+    alike,
+    candidates,
+    fastest,
+    fastest_of_each,
+    kind_of,
+    mode_for,
+    modes_text,
+    shared_mode,
+)
 from archspace.training.mode import Mode
 from archspace.training.recipe import Recipe
 from archspace.training.shortage import forget_peak, out_of_memory, peak_memory
@@ -144,3 +153,11 @@ def test_the_peak_is_that_of_now() -> None:
     before = peak_memory()
     forget_peak()
     assert peak_memory() <= before - 100 * 2**20 or sys.platform != "linux"
+
+
+def test_networks_that_are_compared_are_trained_in_one_mode() -> None:
+    one, other = Mode("cpu", False, False, fused=True), Mode("cpu", True, True, fused=True)
+    assert alike({"basic": other, "dense": other}, Recipe(), "cpu") == {"basic": other, "dense": other}
+    mixed = alike({"basic": one, "dense": other}, Recipe(precision="bf16"), "cpu")
+    assert mixed == dict.fromkeys(("basic", "dense"), choose_mode(Recipe(precision="bf16"), "cpu"))
+    assert shared_mode({"basic": one, "dense": other}) is None
