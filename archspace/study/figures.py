@@ -63,7 +63,8 @@ def anchors_figure(study: Study, results: Results, findings: Findings) -> go.Fig
             marker={"size": 9, "color": colour},
             hovertemplate="%{x}: %{y:+.2f}",
         )
-    return figure.update_layout(margin={"b": 150}, height=HEIGHT + 40)
+    above = {"y": 1.02, "yanchor": "bottom"}  # names of anchors have the room below
+    return figure.update_layout(legend=above, margin={"b": 150}, height=HEIGHT + 40)
 
 
 def costs_figure(study: Study, results: Results, findings: Findings) -> go.Figure:  # noqa: ARG001
