@@ -245,6 +245,8 @@ def _run(plan: Planned, count: int, ps: Probabilities | None) -> Run:
 
 
 def _ends_in_norm(branch: Planned) -> bool:
+    if getattr(branch.part.module, "ends_in_relu", False):  # a norm at zero before a ReLU would never learn
+        return False
     inner = [value for value in branch.arguments.values() if isinstance(value, Planned)]
     return branch.part.ends_in_norm or (bool(inner) and _ends_in_norm(inner[-1]))
 

@@ -24,6 +24,8 @@ Place = tuple[int, int]
 
 Model = TypeVar("Model", bound=BaseModel)
 
+LARGEST = 10**15
+"""Whole numbers beyond are slips of the keyboard, and not exact where they are computed with."""
 _CORE = "tag:yaml.org,2002:"
 _VALUES = {_CORE + name for name in ("null", "bool", "int", "float")}
 _TEXT = {_CORE + name for name in ("str", "timestamp", "value")}
@@ -96,6 +98,8 @@ def read_text(text: str, source: str) -> Document:
     except ReaderError as error:
         place = _place_of(text, error.position)
         raise UserError(f"{source}:{place[0]}:{place[1]}: not YAML: a character that text files do not hold") from None
+    except (OverflowError, ValueError):  # an escape of no character, a number of thousands of digits
+        raise UserError(f"{source}: holds a number or a character that is none; write it shorter") from None
     except RecursionError:
         raise UserError(f"{source}: lists and mappings are nested too deeply; make it flatter") from None
     if problems:
@@ -163,9 +167,12 @@ def _construct(node: Node, yaml: YAML, problems: list[tuple[Place, str]]) -> Any
         return [_construct(item, yaml, problems) for item in node.value]
     try:
         if str(node.tag) in _VALUES:
-            return yaml.constructor.construct_object(node)
+            value = yaml.constructor.construct_object(node)
+            if isinstance(value, int) and abs(value) > LARGEST:
+                problems.append((_start(node), f"{node.value[:20]}... is too large a number"))
+            return value
         node.value.encode()
-    except (ValueError, KeyError):
+    except (ValueError, LookupError, OverflowError):
         problems.append((_start(node), f"{found(node.value)} is not a value of type {str(node.tag).split(':')[-1]}"))
     return node.value
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from archspace.errors import UserError, did_you_mean
+from archspace.files import is_file
 from archspace.genome import Genome, Shape
 from archspace.genomefile import load_genome, read_genome
 from archspace.zoo.zoo import entry, names
@@ -34,18 +35,28 @@ def runs_folder(runs: str | Path | None = None) -> Path:
 def find_genome(reference: str, runs: Path) -> Found:
     """The genome of a zoo name, a YAML or JSON file, `RUN:ID`, or `-` for standard input; raises UserError."""
     if reference == "-":
-        return Found(read_genome(sys.stdin.read(), "<stdin>"), "stdin", *TARGET)
+        return Found(read_genome(_typed(), "<stdin>"), "stdin", *TARGET)
     if reference in names():
         known = entry(reference)
         return Found(known.genome, known.name, known.input, known.classes)
     path = Path(reference)
-    if path.suffix in (".yaml", ".yml", ".json") or path.is_file():
+    if path.suffix in (".yaml", ".yml", ".json") or is_file(path):
         return Found(load_genome(path), path.stem, *TARGET)
     run, colon, identifier = reference.partition(":")
     if colon:
         return _in_run(run_folder(run, runs), identifier)
     hint = did_you_mean(reference, names())
     raise UserError(f"genome {reference!r}{hint}: not in the zoo (`archspace zoo` lists it), no file, and not RUN:ID")
+
+
+def _typed() -> str:
+    """What stands on standard input; raises UserError where it is closed or no text."""
+    if sys.stdin is None:
+        raise UserError("-: standard input is closed; name a file instead")
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise UserError(f"<stdin>: not UTF-8 text (byte {error.start}); save it as UTF-8") from None
 
 
 def run_folder(name: str, runs: Path) -> Path:

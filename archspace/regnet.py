@@ -21,6 +21,8 @@ QUANTUM = 8
 MOST_DEPTH = 1000
 MOST_RISE = 10_000
 """More is a slip of the keyboard."""
+LEAST_FACTOR = 1.01
+"""Finer steps than these are smaller than QUANTUM, and there would be no end of them."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,8 @@ class RegNetRule:
             raise GenomeError(f"w0 must be a multiple of {QUANTUM}, not {self.w0}")
         if not 0.0 <= self.wa <= MOST_RISE:
             raise GenomeError(f"wa must be at least 0 and at most {MOST_RISE}, not {self.wa!r}")
-        if not 1.0 < self.wm <= MOST_RISE:
-            raise GenomeError(f"wm must be above 1 and at most {MOST_RISE}, not {self.wm!r}")
+        if not LEAST_FACTOR <= self.wm <= MOST_RISE:
+            raise GenomeError(f"wm must be at least {LEAST_FACTOR} and at most {MOST_RISE}, not {self.wm!r}")
         if self.depth > MOST_DEPTH:
             raise GenomeError(f"depth must be at most {MOST_DEPTH}, not {self.depth}")
 

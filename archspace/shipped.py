@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from archspace.errors import UserError, did_you_mean
+from archspace.files import is_file
 
 
 def shipped_names(folder: str) -> tuple[str, ...]:
@@ -18,11 +19,11 @@ def find_file(kind: str, name: str | Path, folder: str, *, besides: tuple[str, .
     `besides` are names that stand in no file.
     """
     path = Path(name)
-    if path.is_file():
+    if is_file(path):
         return path
     for place in _places(folder):
         file = place / (path.name if path.suffix else f"{path.name}.yaml")
-        if path.name == str(name) and file.is_file():
+        if path.name == str(name) and is_file(file):
             return file
     known = (*besides, *shipped_names(folder))
     called = repr(str(name)) + did_you_mean(path.stem, known)

@@ -19,7 +19,7 @@ from archspace.network import build as build_network
 from archspace.records.metrics import read_metrics
 from archspace.records.training import TrainingConfig, read_training
 from archspace.space.estimates import wilson
-from archspace.training.checkpoint import Checkpoint, load_checkpoint
+from archspace.training.checkpoint import WEIGHTS, Checkpoint, load_checkpoint
 from archspace.training.device import choose_device, choose_mode
 from archspace.training.evaluation import evaluate as evaluate_network
 from archspace.training.feed import feed
@@ -87,7 +87,7 @@ def read_trained(folder: Path) -> Trained:
     return Trained(
         folder=folder,
         config=config,
-        network=_network(blueprint_of(config), checkpoint),
+        network=_network(folder, config, checkpoint),
         epochs=checkpoint.epoch,
         error=lines[-1]["error"],
         cross_entropy=lines[-1]["cross_entropy"],
@@ -112,7 +112,7 @@ def evaluate(
     task = load_task(config.task.name, progress or (lambda *_: None))
     refuse_changed(folder, config, task)
     mode = config.mode if config.device in ("cpu", choose_device()) else choose_mode(config.recipe, "cpu")
-    network = _network(blueprint_of(config), checkpoint)
+    network = _network(folder, config, checkpoint)
     place(network, mode)
     with computing(config.threads), products_of(mode):
         data = feed(getattr(task, split), task, mode)
@@ -150,6 +150,8 @@ def export_trained(folder: Path, form: str, path: Path) -> Exported:
 def checkpoint_of(folder: Path) -> Checkpoint:
     """The newest checkpoint of a training; raises UserError where there is none."""
     checkpoint = load_checkpoint(folder)
+    if checkpoint is None and (folder / WEIGHTS).exists():
+        raise UserError(f"{folder}: its checkpoints cannot be read; put them back, or train anew in another folder")
     if checkpoint is None:
         raise UserError(f"{folder}: no epoch is done yet; `archspace train` goes on with it")
     return checkpoint
@@ -170,7 +172,12 @@ def refuse_changed(folder: Path, config: TrainingConfig, task: Task) -> None:
         )
 
 
-def _network(blueprint: Blueprint, checkpoint: Checkpoint) -> Network:
-    network = build_network(blueprint, torch.Generator().manual_seed(0))
-    network.load_state_dict(checkpoint.weights)
+def _network(folder: Path, config: TrainingConfig, checkpoint: Checkpoint) -> Network:
+    network = build_network(blueprint_of(config), torch.Generator().manual_seed(0))
+    try:
+        network.load_state_dict(checkpoint.weights)
+    except RuntimeError:
+        raise UserError(
+            f"{folder}: its weights are not those of the network in training.yaml; put the files back as they were"
+        ) from None
     return network.eval()

@@ -144,3 +144,15 @@ def test_a_space_adds_its_own_limits() -> None:
 def test_an_operation_is_refused_since_it_may_mean_two_things() -> None:
     with pytest.raises(BudgetError, match="an operation may be a multiply-add or half of one"):
         parse_budget(["4Gops"])
+
+
+def test_the_first_limit_says_for_which_batch_memory_is_counted() -> None:
+    asked = parse_budget(["1GiB"], Conditions(batch=256))
+    both = combined(asked, parse_budget(["8GiB"], Conditions(batch=32)))
+    (limit,) = both.limits
+    assert (limit.batch, limit.high) == (256, 2**30)
+
+
+def test_a_budget_of_far_too_many_digits_is_refused() -> None:
+    with pytest.raises(BudgetError, match="more than any network takes"):
+        parse_budget(["9" * 5000 + "FLOPs"])

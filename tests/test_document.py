@@ -183,3 +183,11 @@ def test_a_missing_path_and_an_empty_list_are_told() -> None:
     assert found.check(Space, ("target",)) is None
     with pytest.raises(UserError, match=r"^s.yaml:1:1: missing key 'target'$"):
         found.raise_if_any()
+
+
+@pytest.mark.parametrize(
+    "text", ['a: !!int ""', 'a: !!int "_"', 'a: "\\UFFFFFFFF"', f"a: {'9' * 400}", f"a: 0x{'f' * 5000}"]
+)
+def test_numbers_and_characters_that_are_none_are_told(text: str) -> None:
+    with pytest.raises(UserError, match=r"some\.yaml"):
+        read_text(text, "some.yaml")

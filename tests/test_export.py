@@ -26,6 +26,7 @@ from archspace.closed_form import cost
 from archspace.errors import RunFailed, UserError
 from archspace.export import FORMATS, Facts, export_python, export_safetensors
 from archspace.export.proof import Case, Proof, prove_all, storable
+from archspace.export.python import _folder_beside
 from archspace.export.source import source_of
 from archspace.genome import Genome, Shape, Stage, Stem, Survival, genome_data
 from archspace.network import Network, build
@@ -285,3 +286,16 @@ def test_a_file_of_ones_own_is_not_written_over(tmp_path: Path) -> None:
     long = facts_of(SMALL, "a name so long that the first line of the docstring wraps somewhere within its last words")
     for _ in range(2):  # an export may be made again
         assert export_python(blueprint, None, long, path).paths == (path,)
+
+
+def test_weights_of_ones_own_are_not_written_over(tmp_path: Path) -> None:
+    for mine in (b"mine", None):
+        path = tmp_path / "net.safetensors"
+        if mine is None:
+            save_file({"weight": torch.zeros(1)}, path)
+        else:
+            path.write_bytes(mine)
+        before = path.read_bytes()
+        with pytest.raises(UserError, match=r"net.safetensors: is there already and no file that archspace exported"):
+            _folder_beside(tmp_path / "net.py", "net", (tmp_path / "net.py", path))
+        assert path.read_bytes() == before

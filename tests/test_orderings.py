@@ -3,12 +3,16 @@
 from typing import get_args
 
 import pytest
+import torch
 from small import network_of
 from torch import fx, nn
 
 from archspace.blocks.basic import BasicGenes
 from archspace.blocks.bottleneck import BottleneckGenes
-from archspace.genome import Stage
+from archspace.blueprint import draw
+from archspace.errors import GenomeError
+from archspace.genome import Genome, Stage, Stem
+from archspace.network import build
 from archspace.parts.convolution import NormReLU
 from archspace.parts.ordering import Order
 
@@ -92,3 +96,26 @@ def test_what_a_last_sum_lacks_stands_behind_it() -> None:
     assert exits("original") == exits("norm-after-addition") == exits("relu-before-addition") == []
     mixed = Stage("basic", 1, 8, 1, BasicGenes(order="full-preactivation")), Stage("basic", 1, 8, 2, BasicGenes())
     assert [len(stage) for stage in network_of(*mixed).stages] == [2, 1]
+
+
+@pytest.mark.parametrize("block", ["basic", "bottleneck"])
+@pytest.mark.parametrize("order", get_args(Order))
+def test_branches_of_every_ordering_learn(order: Order, block: str) -> None:
+    """Also where other stages begin as their shortcuts: a norm at zero before a ReLU would never leave zero."""
+    genes = BottleneckGenes(4, 2, order=order) if block == "bottleneck" else BasicGenes(order=order)
+    usual = BottleneckGenes(4, 2) if block == "bottleneck" else BasicGenes()
+    for stages in ((genes,), (usual, genes)):
+        genome = Genome(tuple(Stage(block, 2, 8, 1, own) for own in stages), Stem("cifar", 8))
+        try:
+            blueprint = draw(genome, (3, 8, 8), 3)
+        except GenomeError:
+            continue  # some orderings do not follow one another
+        network = build(blueprint, torch.Generator().manual_seed(0)).train()
+        steps = torch.optim.SGD(network.parameters(), 0.1)
+        images = torch.randn(8, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+        for _ in range(3):  # the first moves what began at zero
+            steps.zero_grad()
+            nn.functional.cross_entropy(network(images), torch.arange(8) % 3).backward()
+            steps.step()
+        still = [name for name, weight in network.named_parameters() if not weight.grad.abs().max() > 0]  # type: ignore[union-attr]
+        assert still == []

@@ -406,7 +406,7 @@ def test_a_broken_calibration_is_told_before_anything_is_measured(call: Caller) 
     said = call("profile", "small.yaml", "--size", "32")
     assert (said.code, said.out) == (2, "")
     assert said.err.startswith(
-        f"archspace: {path}: not a calibration of archspace; run `archspace profile --calibrate`"
+        f"archspace: {path}: not a calibration of archspace; `archspace profile --calibrate` makes one"
     )
 
 

@@ -70,12 +70,12 @@ def test_a_space_searches_the_five_numbers() -> None:
     [
         ("rule: regnet", "rule: regnot", "2:10: stages.rule: expected 'regnet', found 'regnot'"),
         ("w0: 24", "w0: 25", "w0 must be a multiple of 8, not 25"),
-        ("wm: 2.49", "wm: 1.0", "wm must be above 1"),
+        ("wm: 2.49", "wm: 1.0", "wm must be at least 1.01 and at most 10000, not 1.0"),
         ("wa: 36.44, ", "", "2:1: stages: missing key 'wa'"),
         ("wa: 36.44", "wa: fast", "2:32: stages.wa: expected a number, found 'fast'"),
         ("wm: 2.49", "vm: 2.49", "2:43: stages.vm: unknown key; known keys are depth, group_width"),
         ("wa: 36.44", "wa: .inf", "wa must be at least 0 and at most 10000, not inf"),
-        ("wm: 2.49", "wm: 1.0e+300", "wm must be above 1 and at most 10000"),
+        ("wm: 2.49", "wm: 1.0e+300", "wm must be at least 1.01 and at most 10000, not 1e+300"),
         ("depth: 13", "depth: 100000", "depth must be at most 1000, not 100000"),
     ],
 )
@@ -92,3 +92,8 @@ def test_a_mistake_is_told_at_its_place(old: str, new: str, message: str) -> Non
 def test_genes_that_do_not_fit() -> None:
     with pytest.raises(GenomeError, match="squeeze must be"):
         regnet_stages(RegNetRule(24, 10.0, 2.0, 8, 8, squeeze=-1.0))
+
+
+def test_steps_too_fine_to_end_are_refused() -> None:
+    with pytest.raises(GenomeError, match=r"wm must be at least 1\.01"):
+        RegNetRule(8, 10_000.0, 1.000000000001, 1000, 8)

@@ -27,8 +27,9 @@ from archspace.report.figures import save_figures
 from archspace.report.front_figure import front_data, front_figure
 from archspace.report.hypervolume_figure import hypervolume_data
 from archspace.report.labels import CHARACTER, GAP, LINE, PLACES, place_labels
-from archspace.report.page import headline, page_data, report_html, where_line, write_report
+from archspace.report.page import headline, page_data, report_html, settings, where_line, write_report
 from archspace.report.style import log_ticks
+from archspace.training.recipe import Recipe
 from archspace.units import duration, percent, shape_text, si
 
 
@@ -98,12 +99,12 @@ def test_front_data_holds_the_front_and_every_axis_holds_every_point() -> None:
 def test_the_front_figure_draws_each_trial_once_and_escapes_what_it_hovers() -> None:
     record = RECORDS["mixed"]()
     traces = json.loads(front_figure(record).to_json())["data"]
-    drawn = [trace for trace in traces if trace["mode"] == "markers" and trace["name"] != "winner"]
+    drawn = [trace for trace in traces if trace.get("mode") == "markers" and trace["name"] != "winner"]
     assert sum(len(trace["text"]) for trace in drawn) == len(record.trials)
     hovers = " ".join(text for trace in drawn for text in trace["text"])
     assert "<script>" not in hovers
     assert "stage 1: " in hovers
-    labels = next(trace for trace in traces if trace["name"] == "enqueued")
+    labels = next(trace for trace in traces if trace.get("name") == "enqueued")
     assert labels["text"] == ["resnet-20"]
 
 
@@ -224,3 +225,21 @@ def test_a_browser_draws_every_figure_and_nothing_from_the_run_is_executed(tmp_p
 def browser() -> str | None:
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
     return next((path for path in map(shutil.which, names) if path), None)
+
+
+def test_narrow_axes_have_labels_that_differ() -> None:
+    _, labels = log_ticks(0.01998, 0.02002, "s")
+    assert len(set(labels)) == len(labels) > 1
+
+
+def test_the_recipe_is_told_as_it_was() -> None:
+    recipe = Recipe(
+        schedule="steps", milestones=(0.5, 0.75), nesterov=False, lr=0.1, lr_batch=256, batch=64, crop=2, decay_all=True
+    )
+    told = dict(dict(settings(a_config(recipe=recipe)))["Recipe"])
+    assert told["optimiser"] == "SGD with momentum 0.9"
+    assert told["schedule"] == "steps at 0.5, 0.75 of all"
+    assert told["peak learning rate"] == "0.025"
+    assert told["crop"] == "2"
+    assert told["weight decay"].endswith("norms and biases too")
+    assert "flip" not in told

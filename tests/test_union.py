@@ -152,3 +152,36 @@ def test_names_that_do_not_do(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=message):
             space_in(f"target: {{input: [3, 64, 64], classes: 7}}\nfamilies: {families}\n")
     assert not list(tmp_path.iterdir())
+
+
+LIMITED = UNION.replace("  narrow:\n", "  narrow:\n    limits: [100kFLOPs]\n")
+
+
+def test_the_limits_of_a_family_hold_for_its_genomes_alone() -> None:
+    space = space_in(LIMITED)
+    found = sample(space, parse_budget(["1GFLOPs"]), 1000, 0)
+    narrow = [one for one in found if one.values["family"] == "narrow"]
+    assert all(one.cost.flops <= 100_000 for one in narrow)
+    assert len(narrow) < len(found)
+
+
+def test_a_family_whose_limits_exclude_the_budget_ends_no_search() -> None:
+    space, budget = space_in(LIMITED), parse_budget(["1MFLOPs±50%"])
+    results = [
+        Result({"family": name, **inner}, 0.5, 1e6)
+        for name, inner in (
+            ("narrow", {"narrow.depth": 1, "narrow.width": 8}),
+            ("dense", {"dense.depth": 2, "dense.growth_rate": 4}),
+        )
+        for _ in range(STARTUP)
+    ]
+    for number in range(STARTUP, STARTUP + 12):
+        found = propose(space, budget, results, set(), number, 0)
+        assert found is None or found.values["family"] == "dense"
+
+
+def test_a_union_that_names_itself_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.yaml"
+    path.write_text("name: bomb\ntarget: {input: [1, 32, 32], classes: 10}\nfamilies: [bomb.yaml, ./bomb.yaml]\n")
+    with pytest.raises(UserError, match=r"'bomb\.yaml' is itself a space of several families"):
+        load_space(path)

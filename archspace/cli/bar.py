@@ -16,7 +16,7 @@ class Bar:
     """
 
     def __init__(self, quiet: str = "") -> None:
-        self.console = Console(stderr=True, highlight=False)
+        self.console = Console(stderr=True, highlight=False, emoji=False)
         self.console.soft_wrap = not self.console.is_terminal  # a file keeps its lines whole
         self.quiet, self.last, self.number, self.of = quiet, "", 0, 0
         words = TextColumn("{task.description}", markup=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archspace.cli.options import recipe_option, settings_option, task_option, task_options_option
-from archspace.cli.output import INTERRUPTED, json_option, print_json, print_table, runs_option
+from archspace.cli.output import INTERRUPTED, SEED, json_option, print_json, print_table, runs_option
 from archspace.cli.request import named
 from archspace.cli.space import BUDGET_HELP, calibration_option
 
@@ -28,7 +28,7 @@ MEASURES = ("flops", "macs", "params", "acts")
 @task_options_option
 @recipe_option
 @settings_option
-@click.option("--seed", default=0, show_default=True, help="Seed of draws, trainings and resampling.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of draws, trainings and resampling.")
 @click.option(
     "--measure",
     type=click.Choice(MEASURES),

@@ -28,6 +28,7 @@ def export(run_or_genome: str, form: str, output: str | None, runs: str | None) 
     """
     from archspace.api import runs_folder
     from archspace.errors import UserError
+    from archspace.files import is_file
     from archspace.outcome import export_trial, read_outcome
     from archspace.records.view import read_run
     from archspace.trained import export_trained
@@ -36,18 +37,20 @@ def export(run_or_genome: str, form: str, output: str | None, runs: str | None) 
     run, colon, identifier = run_or_genome.partition(":")
     ending = ".py" if form == "python" else ".safetensors"
     done: Exported
-    if (folder / run_or_genome / "run.yaml").is_file():
+    if is_file(folder / run_or_genome / "run.yaml"):
         outcome = read_outcome(folder / run_or_genome)
         if outcome.winner is None:
             raise UserError(f"run {run_or_genome!r} has no winner yet: no trial has finished the top rung")
-        done = export_trial(outcome.record, outcome.winner, form, Path(output or f"{run_or_genome}-winner{ending}"))
-    elif colon and (folder / run / "run.yaml").is_file():
+        done = export_trial(
+            outcome.record, outcome.winner, form, Path(output or f"{Path(run_or_genome).name}-winner{ending}")
+        )
+    elif colon and is_file(folder / run / "run.yaml"):
         record = read_run(folder / run)
         chosen = record.trials[(record.trials["id"] == identifier) | (record.trials["name"] == identifier)]
         if not identifier or chosen.empty:
             raise UserError(f"run {run!r} has no genome {identifier!r}; `archspace show {run}` lists its front")
-        done = export_trial(record, chosen.iloc[-1], form, Path(output or f"{run}-{identifier}{ending}"))
-    elif (Path(run_or_genome) / "training.yaml").is_file():
+        done = export_trial(record, chosen.iloc[-1], form, Path(output or f"{Path(run).name}-{identifier}{ending}"))
+    elif is_file(Path(run_or_genome) / "training.yaml"):
         name = Path(run_or_genome).resolve().name
         done = export_trained(Path(run_or_genome), form, Path(output or f"{name}{ending}"))
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -39,6 +40,14 @@ class Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click passes it
         """The order of registration."""
         return list(self.commands)
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """As `invoke`, for `--help` and `--version`."""
+        try:
+            return super().make_context(*args, **extra)
+        except BrokenPipeError:
+            _drop_stdout()
+            raise click.exceptions.Exit(0) from None
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; a reader that went away (`| head`) is no failure, though click takes it for one."""
@@ -84,6 +93,11 @@ def main() -> None:
     except BrokenPipeError:
         _drop_stdout()
         code = 0
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _drop_stdout()
+        code = _say(1, f"{error.filename or 'standard output'}: {error.strerror}; make room")
     sys.exit(code or 0)
 
 

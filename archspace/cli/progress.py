@@ -26,7 +26,7 @@ class Display:
     """Trials done, best error, hypervolume and ETA: redrawn on a terminal, one line per epoch everywhere."""
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
         self.console.soft_wrap = not self.console.is_terminal  # a file keeps its lines whole
         self.searcher: Searcher | None = None
         self.states: dict[int, str] = {}

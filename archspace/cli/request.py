@@ -16,7 +16,7 @@ from archspace.cli.options import (
     task_options_option,
     whole_task,
 )
-from archspace.cli.output import json_option, runs_option
+from archspace.cli.output import SEED, json_option, runs_option
 from archspace.cli.space import BUDGET_HELP, calibration_option, space_option
 
 Command = Callable[..., None]
@@ -41,7 +41,7 @@ _REQUEST: tuple[Callable[[Command], Command], ...] = (
     task_options_option,
     click.option("--trials", type=click.IntRange(min=1), help="Genomes to try [8 for each worker]."),
     click.option("--time", "seconds", callback=seconds_of, metavar="TIME", help="Stop after 90s, 30m, 1h30m [6m]."),
-    click.option("--seed", default=0, show_default=True, help="Seed of everything random."),
+    click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of everything random."),
     click.option("--enqueue", multiple=True, metavar="GENOME", help="A genome to try first; may be repeated."),
     click.option(
         "--concurrency", type=click.IntRange(min=1), help="Trials side by side [one per core, or as GPUs allow]."

@@ -25,12 +25,13 @@ def runs(runs: str | None, as_json: bool) -> None:
     from archspace.units import percent
 
     folder = runs_folder(runs)
-    data, rows = [], []
+    data, rows, broken = [], [], 0
     for path in runs_in(folder):
         try:
             outcome = read_outcome(path)
         except UserError as error:
             click.echo("\n".join(error.messages), err=True)
+            broken += 1
             continue
         told, config = summary(outcome), outcome.record.config
         data.append(told)
@@ -42,7 +43,7 @@ def runs(runs: str | None, as_json: bool) -> None:
     elif rows:
         columns = ("run", "begun (UTC)", "space", "budget", "trials", "complete", "failed", "val error")
         print_table("", columns, rows, left=(0, 1, 2, 3))
-    else:
+    elif not broken:
         click.echo(f"no runs in {folder}; `archspace search` makes one", err=True)
 
 
@@ -56,6 +57,7 @@ def show(run_or_genome: str, runs: str | None, as_json: bool) -> None:
     from archspace.cli.cost import cost_data
     from archspace.closed_form import MEASURES
     from archspace.errors import UserError
+    from archspace.files import is_file
     from archspace.genome import canonical_json, genome_data
     from archspace.lookup import find_genome
     from archspace.outcome import read_outcome, summary
@@ -63,7 +65,7 @@ def show(run_or_genome: str, runs: str | None, as_json: bool) -> None:
     from archspace.units import UNITS, shape_text, si
 
     folder = runs_folder(runs) / run_or_genome
-    if (folder / "run.yaml").is_file():
+    if is_file(folder / "run.yaml"):
         outcome = read_outcome(folder)
         if as_json:
             print_json(summary(outcome))
@@ -73,7 +75,7 @@ def show(run_or_genome: str, runs: str | None, as_json: bool) -> None:
     try:
         found = find_genome(run_or_genome, runs_folder(runs))
     except UserError as error:
-        if ":" in run_or_genome or Path(run_or_genome).exists():
+        if ":" in run_or_genome or is_file(run_or_genome):
             raise
         raise UserError(f"no run {run_or_genome!r} in {runs_folder(runs)}", *error.messages) from None
     data = cost_data(found)
@@ -94,12 +96,15 @@ def show(run_or_genome: str, runs: str | None, as_json: bool) -> None:
 def report(run: str, output: str | None, static: str | None, runs: str | None) -> None:
     """Write the report of RUN: one HTML file with everything in it."""
     from archspace.api import runs_folder
+    from archspace.errors import UserError
     from archspace.lookup import run_folder
     from archspace.outcome import REPORT
     from archspace.records.view import read_run
     from archspace.report.figures import save_figures
     from archspace.report.page import write_report
 
+    if output and Path(output).suffix.lower() not in (".html", ".htm"):
+        raise UserError(f"{output}: a report is written as .html; end the name in it")
     folder = run_folder(run, runs_folder(runs))
     record = read_run(folder)
     click.echo(str(write_report(record, Path(output) if output else folder / REPORT)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from archspace.cli.output import json_option, print_json, print_table
+from archspace.cli.output import SEED, json_option, print_json, print_table
 
 if TYPE_CHECKING:
     from archspace.space.budget import Limit
@@ -32,7 +32,7 @@ calibration_option = click.option(
 @click.command(short_help="Validate and describe a design space.")
 @click.argument("space")
 @click.option("--budget", multiple=True, metavar="BUDGET", help=BUDGET_HELP)
-@click.option("--seed", default=0, show_default=True, help="Seed of the settings that are drawn.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the settings that are drawn.")
 @batch_option
 @calibration_option
 @click.option(
@@ -83,7 +83,7 @@ def space(
 @space_option
 @click.option("--budget", multiple=True, required=True, metavar="BUDGET", help=BUDGET_HELP)
 @click.option("-n", "n", type=click.IntRange(min=1), default=10, show_default=True, help="How many genomes.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the draws.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the draws.")
 @batch_option
 @calibration_option
 @json_option

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from archspace.cli.options import recipe_option, settings_option, task_option, task_options_option, whole_task
-from archspace.cli.output import INTERRUPTED, json_option, print_json, runs_option
+from archspace.cli.output import INTERRUPTED, SEED, json_option, print_json, runs_option
 
 if TYPE_CHECKING:
     from archspace.records.training import TrainingConfig
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @task_options_option
 @recipe_option
 @settings_option
-@click.option("--seed", default=0, show_default=True, help="Seed of everything random.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of everything random.")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), help="What computes [cuda where there is a GPU].")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads [all cores].")
 @click.option(
@@ -142,7 +142,7 @@ def _print(trained: Trained) -> None:
     from archspace.cli.curve import curve_lines
     from archspace.units import duration, percent
 
-    console = Console(highlight=False, markup=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     curve, unicode = trained.curve, (sys.stdout.encoding or "").lower().startswith("utf")
     lines = curve_lines(curve["epoch"].tolist(), curve["error"].tolist(), console.width, unicode)
     if lines:

@@ -98,14 +98,12 @@ def file(family: Family, genes: Any) -> Iterator[str]:
 
 def flags(family: Family, genes: Any) -> Iterator[str]:
     """A branch's Part has `ends_in_norm` where the last module of its class is a normalisation, and only there."""
-    from torch import nn
+    from archspace.parts.initialise import last_norms
 
     for stride in (1, 2):
         one = Genome((stage_of(family, genes, 1, stride),), Stem("cifar", WIDTH))
         blueprint = draw(one, INPUT)
-        branches = [getattr(module, "branch", None) for module in build(blueprint).modules()]
-        last = [list(branch.modules())[-1] for branch in branches if isinstance(branch, nn.Module)]
-        ends = any(isinstance(module, nn.BatchNorm2d) for module in last)
+        ends = bool(last_norms(build(blueprint)))
         if ends != blueprint.has_last_norms:
             yield (
                 f"stride {stride}: its branch {'ends' if ends else 'does not end'} in a normalisation, "

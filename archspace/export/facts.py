@@ -37,6 +37,9 @@ class Facts:
     notes: tuple[str, ...] = ()
 
 
+USE = "Use:"
+
+
 def docstring(facts: Facts, input: Shape, classes: int, weights: str | None) -> str:
     """The text of an exported file's docstring, for a network built for `input` and `classes`.
 
@@ -48,10 +51,12 @@ def docstring(facts: Facts, input: Shape, classes: int, weights: str | None) -> 
         [*_result(facts), *(_plain(note) for note in facts.notes)],
         list(_costs(facts)),
         [f"Genome {facts.genome.id}:", *_genome(facts.genome)],
-        ["Use:", *_use(input, classes, weights)],
+        [USE, *_use(input, classes, weights)],
         [f"Made with {versions}."] if versions else [],
     ]
-    text = "\n\n".join("\n".join(_wrapped(lines)) for lines in paragraphs if lines)
+    # Code is not wrapped: it is copied from here.
+    texts = ["\n".join(lines if lines[0] == USE else _wrapped(lines)) for lines in paragraphs if lines]
+    text = "\n\n".join(texts)
     return text.replace("\\", "\\\\").replace('"""', r"\"\"\"")
 
 

@@ -74,7 +74,7 @@ def _folder_beside(path: Path, stem: str, targets: tuple[Path, ...]) -> Path:
     for target in targets:
         if target.is_dir():
             raise UserError(f"{target}: is a folder; name a file to export to")
-        if target.suffix == ".py" and target.is_file() and not _is_export(target):
+        if target.is_file() and not _is_export(target):
             raise UserError(f"{target}: is there already and no file that archspace exported; name another with -o")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,6 +84,14 @@ def _folder_beside(path: Path, stem: str, targets: tuple[Path, ...]) -> Path:
 
 
 def _is_export(path: Path) -> bool:
+    if path.suffix == ".safetensors":
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="pt") as opened:
+                return "genome" in (opened.metadata() or {})
+        except (SafetensorError, OSError):
+            return False
     return EXPORTED in " ".join(path.read_text(encoding="utf-8", errors="replace").split())
 
 
@@ -92,7 +100,8 @@ def _write_and_prove(blueprint: Blueprint, trained: Trained, facts: Facts, folde
 
     source, weights = folder / f"{stem}.py", folder / f"{stem}.safetensors"
     network = _network(blueprint, trained)
-    source.write_text(source_of(blueprint, facts, None if trained is None else weights.name), encoding="utf-8")
+    text = source_of(blueprint, facts, None if trained is None else weights.name)
+    source.write_text(text, encoding="utf-8", errors="backslashreplace")  # names of files may be no UTF-8
     if trained is None:
         return prove(source, None, network, blueprint.input)
     save_file(storable(network.state_dict()), weights, metadata={"genome": canonical_json(facts.genome)})

@@ -182,7 +182,7 @@ def _read(text: str, path: Path, again: str) -> LatencyModel:
         if len(model.errors) != model.n:
             raise ValueError("errors and points differ in number")
     except (ValueError, ValidationError):
-        raise UserError(f"{path}: not a calibration of archspace; run {again} to replace it") from None
+        raise UserError(f"{path}: not a calibration of archspace; {again} makes one") from None
     return model
 
 

@@ -1,5 +1,8 @@
 """How weights start."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -23,13 +26,20 @@ def initialise_he(network: nn.Module, generator: torch.Generator | None = None) 
 def initialise_he_zero_last_norm(network: nn.Module, generator: torch.Generator | None = None) -> None:
     """As initialise_he, and a residual branch that ends in a norm starts at zero: blocks begin as their shortcut."""
     initialise_he(network, generator)
-    for module in network.modules():
-        branch = getattr(module, "branch", None)
-        if isinstance(branch, nn.Module):
-            last = list(branch.modules())[-1]
-            if isinstance(last, nn.BatchNorm2d):
-                nn.init.zeros_(last.weight)
+    for norm in last_norms(network):
+        nn.init.zeros_(norm.weight)
 
 
-INITIALISATIONS = {"he": (initialise_he,), "he-zero-last-norm": (initialise_he_zero_last_norm, initialise_he)}
+def last_norms(network: nn.Module) -> list[nn.BatchNorm2d]:
+    """Norms at the end of branches, where no ReLU follows: at zero it would let no gradient through."""
+    branches = [getattr(module, "branch", None) for module in network.modules()]
+    ends = dict.fromkeys(list(branch.modules())[-1] for branch in branches if isinstance(branch, nn.Module))
+    rectified = {list(module.modules())[-1] for module in network.modules() if getattr(module, "ends_in_relu", False)}
+    return [norm for norm in ends if isinstance(norm, nn.BatchNorm2d) and norm not in rectified]
+
+
+INITIALISATIONS: dict[str, tuple[Callable[..., Any], ...]] = {
+    "he": (initialise_he,),
+    "he-zero-last-norm": (initialise_he_zero_last_norm, initialise_he, last_norms),
+}
 """Each name's function, then the functions that it calls."""

@@ -133,6 +133,8 @@ def prerectified_cost(x: FeatureMap, branch: Planned) -> FeatureMap:
 class Rectified(nn.Module):
     """ReLU(F(x)): a branch that ends in a ReLU, so that a sum never falls (He et al. 2016, Figure 4c)."""
 
+    ends_in_relu = True
+
     def __init__(self, branch: nn.Module) -> None:
         super().__init__()
         self.branch = branch

@@ -44,7 +44,7 @@ def record_of(ledger: Ledger) -> RunRecord:
         curves.extend({"number": trial.number} | {key: epoch[key] for key in CURVE_COLUMNS[1:]} for epoch in epochs)
     limited = dict.fromkeys(measure for row in rows for measure in ("training_memory", "latency") if measure in row)
     return RunRecord(
-        name=ledger.config.name,
+        name=ledger.folder.name,  # which may have been renamed since
         path=ledger.folder,
         config=ledger.config,
         trials=pd.DataFrame(rows, columns=[*TRIAL_COLUMNS, *limited]),

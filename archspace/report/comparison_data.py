@@ -10,6 +10,7 @@ import numpy as np
 
 from archspace.analysis.comparison import Comparison, Distribution, Side
 from archspace.analysis.matching import OUT
+from archspace.report.style import escape
 from archspace.units import UNITS, percent, si
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def _points(comparison: Comparison, networks: pd.DataFrame) -> list[Points]:
         failed = (rows["state"] == "failed").to_numpy()
         kinds = np.where(failed, "failed", np.where(out, "left out", "counts"))
         told = [
-            f"<b>{sample.name}: {row.id}</b><br>{percent(error)} val error, {si(cost, unit)}<br>{row.state}"
+            f"<b>{escape(sample.name)}: {row.id}</b><br>{percent(error)} val error, {si(cost, unit)}<br>{row.state}"
             for row, error, cost in zip(rows.itertuples(), sample.errors, sample.costs, strict=True)
         ]
         for kind in ("counts", "left out", "failed"):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from archspace.report.comparison_data import ComparisonData, Line, Points
 from archspace.report.save import save_figure
-from archspace.report.style import FAINT, RING, log_ticks, new_figure
+from archspace.report.style import FAINT, RING, escape, log_ticks, new_figure
 from archspace.units import UNITS
 
 if TYPE_CHECKING:

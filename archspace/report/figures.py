@@ -27,7 +27,6 @@ def save_figures(record: RunRecord, folder: Path, format: Literal["svg", "png"] 
 
     Raises UserError if kaleido, or the browser that it draws with, is missing.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.{format}" for name in FIGURES]
     for path, figure in zip(paths, FIGURES.values(), strict=True):
         save_figure(figure(record), path, path.stem)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from html import escape
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from archspace.report.style import (
     WIDTH,
     at_target,
     called,
+    escape,
     log_ticks,
     new_figure,
     nothing_yet,
@@ -85,7 +85,7 @@ def front_figure(record: RunRecord) -> go.Figure:
     """Val error in percent over cost (log axis, at the target): trials by state, front, winner, budget, names."""
     data = front_data(record)
     unit = UNITS[data.measure]
-    figure = new_figure(f"{data.measure} at {data.target}", "val error after the last epoch (%)")
+    figure = new_figure(f"{data.measure.replace('_', ' ')} at {data.target}", "val error after the last epoch (%)")
     values, labels = log_ticks(*data.x, unit)
     figure.update_xaxes(type="log", range=[math.log10(end) for end in data.x], tickvals=values, ticktext=labels)
     figure.update_yaxes(range=list(data.y))
@@ -221,6 +221,8 @@ def _add_strip(figure: go.Figure, data: FrontData) -> None:
             "zeroline": False,
         },
     )
+    figure.update_layout(showlegend=True)
+    figure.add_scatter(x=[None], y=[None], showlegend=False, hoverinfo="skip")  # else the axis below would be dropped
     for state, (colour, symbol) in STATES.items():
         some = rows[rows["state"] == state]
         if some.empty:

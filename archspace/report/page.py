@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,16 @@ from archspace.report.html import filled
 from archspace.report.save import write_whole
 from archspace.report.style import STATES, at_target
 from archspace.report.tables import front_columns, front_row, trial_columns, trial_row
+from archspace.training.fastest import modes_text
+from archspace.training.recipe import Recipe
 from archspace.units import UNITS, duration, percent, shape_text, si
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+FURTHER = ("clip", "ema", "label_smoothing", "crop", "flip", "cutout", "mixup", "cutmix")
+"""Of a recipe, what is told where it is switched on."""
 
 
 def write_report(record: RunRecord, path: Path) -> Path:
@@ -108,17 +115,20 @@ def settings(config: RunConfig) -> list[tuple[str, list[tuple[str, str]]]]:
         ("seed", str(config.seed)),
         ("enqueued", ", ".join(name for name, _ in config.enqueue) or "none"),
     ]
+    schedule: str = recipe.schedule
+    if recipe.schedule == "steps":
+        schedule += f" at {', '.join(f'{share:g}' for share in recipe.milestones)} of all"
     how = [
-        ("optimiser", "SGD with Nesterov momentum, cosine schedule"),
+        ("optimiser", f"SGD with {'Nesterov ' * recipe.nesterov}momentum {recipe.momentum:g}"),
+        ("schedule", schedule),
         ("epochs", str(recipe.epochs)),
         ("rungs", f"after {', '.join(str(rung) for rung in recipe.rungs)} epochs"),
         ("batch", f"{recipe.batch} images"),
-        ("peak learning rate", f"{recipe.lr:g}"),
+        ("peak learning rate", f"{recipe.peak:g}"),
         ("warm-up", f"{recipe.warmup:g} epochs"),
-        ("momentum", f"{recipe.momentum:g}"),
-        ("weight decay", f"{recipe.weight_decay:g}"),
-        ("label smoothing", f"{recipe.label_smoothing:g}"),
-        ("precision", recipe.precision),
+        ("weight decay", f"{recipe.weight_decay:g}" + ", norms and biases too" * recipe.decay_all),
+        *((name.replace("_", " "), _plainly(value)) for name, value in _further(recipe)),
+        ("computed", modes_text(config.modes) if config.modes else recipe.precision),
     ]
     where = [
         ("created", config.created.replace("T", " ")),
@@ -129,6 +139,18 @@ def settings(config: RunConfig) -> list[tuple[str, list[tuple[str, str]]]]:
         *config.versions.items(),
     ]
     return [("Run", run), ("Recipe", how), ("Machine and versions", where)]
+
+
+def _further(recipe: Recipe) -> Iterator[tuple[str, Any]]:
+    """What else of a recipe is switched on."""
+    for name in FURTHER:
+        value = getattr(recipe, name)
+        if value:
+            yield name, value
+
+
+def _plainly(value: Any) -> str:
+    return "yes" if value is True else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _called(trial: Any) -> str:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from html import escape
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from archspace.report.space_data import Bar, Row, SpaceData, space_data
-from archspace.report.style import BUDGET, FAINT, HEIGHT, INK, STATES, WIDTH, log_ticks, new_figure
+from archspace.report.style import BUDGET, FAINT, HEIGHT, INK, STATES, WIDTH, escape, log_ticks, new_figure
 from archspace.units import si
 
 if TYPE_CHECKING:

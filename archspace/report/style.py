@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import html
 import math
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from archspace.records.record import RunRecord
@@ -63,6 +63,11 @@ def new_figure(x_title: str, y_title: str) -> go.Figure:
     )
 
 
+def escape(text: str) -> str:
+    """Text that a figure shows as it is; plotly knows no `&quot;`, so quotes stay."""
+    return html.escape(text, quote=False)
+
+
 def nothing_yet(figure: go.Figure, sentence: str) -> None:
     """Say in the middle of an empty figure why it is empty."""
     figure.add_annotation(text=escape(sentence), x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False)
@@ -81,8 +86,10 @@ def log_ticks(low: float, high: float, unit: str) -> tuple[list[float], list[str
     if len(values) < 3:
         values = _even_ticks(low, high)
     labels = [si(value, unit) for value in values]
-    if len(set(labels)) < len(labels):
-        labels = [f"{value:,.0f} {unit}" for value in values]
+    for digits in range(9):
+        if len(set(labels)) == len(labels):
+            break
+        labels = [f"{value:,.{digits}f} {unit}" for value in values]
     return values, labels
 
 

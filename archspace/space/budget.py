@@ -107,6 +107,10 @@ class Budget:
         return ", ".join(self.text)
 
 
+MOST = 10**18
+"""In a measure's own unit; beyond it numbers are not exact any more, and a slip of the keyboard."""
+
+
 def parse_budget(texts: Iterable[str], conditions: Conditions | None = None) -> Budget:
     """The budget that these texts spell, each one limit or several with commas; raises BudgetError.
 
@@ -120,7 +124,9 @@ def parse_budget(texts: Iterable[str], conditions: Conditions | None = None) -> 
 
 
 def combined(budget: Budget, other: Budget) -> Budget:
-    """Both budgets at once, the first one's objective kept; raises BudgetError where they exclude each other."""
+    """Both budgets at once, the first one's objective and conditions kept; raises BudgetError where they exclude each
+    other.
+    """
     return _joined(budget.limits + other.limits, budget.text + other.text)
 
 
@@ -128,7 +134,7 @@ def _joined(limits: Iterable[Limit], text: tuple[str, ...]) -> Budget:
     joined: dict[str, Limit] = {}
     for limit in limits:
         other = joined.get(limit.measure, limit)
-        both = replace(limit, low=max(limit.low, other.low), high=min(limit.high, other.high))
+        both = replace(other, low=max(limit.low, other.low), high=min(limit.high, other.high))
         if both.low > both.high:
             raise BudgetError(f"budget: {' and '.join(text)} exclude each other in {limit.measure}")
         joined[limit.measure] = both
@@ -146,6 +152,8 @@ def _parse_limit(word: str, conditions: Conditions) -> Limit:
     share = Decimal(match["band"] or 0) / 100
     if share >= 1:
         raise BudgetError(f"budget {word!r}: a band of {match['band']} % reaches zero; use a cap instead")
+    if value > MOST:
+        raise BudgetError(f"budget {word!r}: more than any network takes; write fewer digits")
     least, most = value * (1 - share), value * (1 + share)
     if measure == "latency":
         if value <= 0:

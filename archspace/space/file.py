@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from archspace.document import Document, Mistakes, read_file
 from archspace.errors import BudgetError, GenomeError, UserError
+from archspace.files import is_file
 from archspace.shipped import find_file, shipped_names
 from archspace.space.budget import Budget, parse_budget
 from archspace.space.reach import check_buildable
@@ -124,12 +125,15 @@ def _family_document(document: Document, key: str | int, listed: str) -> Documen
     target = document.data["target"]
     if listed:
         beside = File(document.source).parent / listed
+        several = document.problem(("families", key), f"{listed!r} is itself a space of several families")
+        if is_file(beside) and "families" in (read_file(beside).data or ()):  # read as a space it might read itself
+            raise UserError(several)
         try:
-            found = load_space(beside if beside.is_file() else listed)
+            found = load_space(beside if is_file(beside) else listed)
         except UserError as error:
             raise UserError(*(document.problem(("families", key), message) for message in error.messages)) from None
         if found.families:
-            raise UserError(document.problem(("families", key), f"{listed!r} is itself a space of several families"))
+            raise UserError(several)
         return Document(listed, {**found.source, "name": found.name, "target": target}, {})
     data = document.data["families"][key]
     if not isinstance(data, dict):

@@ -135,23 +135,35 @@ def _repeated(
         raise BudgetError(out_of_reach(space, limits))
     while True:
         found = candidate(space, settings[int(rng.choice(len(settings), p=chances))])
-        if found is not None:
+        if found is not None and limits.allows(found.cost):
             yield found
 
 
 def _others(space: Space, limits: Budget, rng: np.random.Generator) -> Iterator[Candidate] | None:
     """Every genome within the limits in a random order, the likely ones early; None of a space too large."""
-    families = [(name, inner) for name, inner in space.families.items() if _may_keep(inner, limits)]
-    parts = [(name, inner, everything(solver_of(inner, limits.limits))) for name, inner in families or [("", space)]]
-    if any(known is None for _, _, known in parts):
+    each = {name: (inner, _joint(limits, inner)) for name, inner in space.families.items()} or {"": (space, limits)}
+    parts = [
+        (name, inner, everything(solver_of(inner, both.limits)), both)
+        for name, (inner, both) in each.items()
+        if both is not None and _may_keep(inner, both)
+    ]
+    if any(known is None for _, _, known, _ in parts):
         return None
-    return _in_order(parts, limits, rng)  # type: ignore[arg-type]  # none of them is None
+    return _in_order(parts, rng)  # type: ignore[arg-type]  # none of them is None
+
+
+def _joint(limits: Budget, space: Space) -> Budget | None:
+    """The limits and a space's own together, None where they exclude each other."""
+    try:
+        return combined(limits, space.limits)
+    except BudgetError:
+        return None
 
 
 def _in_order(
-    parts: list[tuple[str, Space, tuple[list[dict[str, Value]], Array]]], limits: Budget, rng: np.random.Generator
+    parts: list[tuple[str, Space, tuple[list[dict[str, Value]], Array], Budget]], rng: np.random.Generator
 ) -> Iterator[Candidate]:
-    for name, space, (settings, chances) in parts:
+    for name, space, (settings, chances), limits in parts:
         for place in rng.choice(len(settings), size=len(settings), replace=False, p=chances) if settings else ():
             found = candidate(space, settings[place])
             if found is not None and limits.allows(found.cost):
@@ -171,6 +183,11 @@ def _draws_of_families(space: Space, limits: Budget, rng: random.Random) -> Iter
 
 
 def _may_keep(space: Space, limits: Budget) -> bool:
+    """Whether a space may reach the limits: it does not where it says no, but for RegNet's rule, whose ends are not
+    known exactly.
+    """
+    if space.rule is not None:
+        return True
     ranges = [(limit, reachable(space, limit)) for limit in limits.limits]
     return all(low <= limit.high and high >= limit.low for limit, (low, high) in ranges)
 
@@ -186,7 +203,9 @@ def fit(space: Space, values: Values, budget: Budget) -> Candidate | None:
     Moves the solved genes alone where that is enough, as little as can be; then the others too, one after another to
     their value at the end of the space that the budget asks for, until there is a solution. Words are kept.
     """
-    limits = combined(budget, space.limits)
+    limits = _joint(budget, space)
+    if limits is None:
+        return None
     if space.families:
         inner, held = family_of(space, values)
         found = fit(inner, held, limits)

@@ -139,12 +139,13 @@ class Solver:
         numbers = [np.broadcast_to(column[:, None, None], shape) for column in free.T]
         numbers += [np.broadcast_to(column[:, None], shape) for column in grid(self.swept)]
         numbers += [np.broadcast_to(column, shape) for column in ends]
-        return self.figures((*self.free, *self.solved), [column.ravel() for column in numbers]).reshape(-1, *shape)
+        columns = [column.ravel() for column in numbers]
+        return self.figures((*self.free, *self.solved), columns, math.prod(shape)).reshape(-1, *shape)
 
-    def figures(self, genes: Sequence[Gene], numbers: Sequence[Array]) -> Array:
-        """What is limited (limits x settings), at settings given by each gene's numbers."""
+    def figures(self, genes: Sequence[Gene], numbers: Sequence[Array], settings: int = 1) -> Array:
+        """What is limited (limits x settings), at settings given by each gene's numbers; so many without genes."""
         columns = {gene.name: column_of(gene, own) for gene, own in zip(genes, numbers, strict=True)}
-        out = np.empty((len(self.limits), len(numbers[0]) if len(numbers) else 1))
+        out = np.empty((len(self.limits), len(numbers[0]) if len(numbers) else settings))
         self.costing.run(columns, out)
         return out
 

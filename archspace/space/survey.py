@@ -58,7 +58,7 @@ class Survey:
 def measured(*budgets: Budget) -> tuple[Limit, ...]:
     """What a survey looks at: the usual measures, and those of some budgets that are not among them."""
     usual = {measure: Limit(measure, 0, math.inf) for measure in MEASURES}
-    limits = [limit for budget in budgets for limit in budget.limits]
+    limits = [limit for budget in reversed(budgets) for limit in budget.limits]
     return tuple((usual | {limit.measure: replace(limit, low=0, high=math.inf) for limit in limits}).values())
 
 

@@ -69,7 +69,7 @@ def _read(
     genes: list[Gene],
 ) -> list[Slot]:
     if not isinstance(spec, dict):
-        return [Slot(spec) if _typed(spec, hint, place, mistakes) else Slot()] * len(names)
+        return [Slot(_as(spec, hint)) if _typed(spec, hint, place, mistakes) else Slot()] * len(names)
     shared: _Range | _Choices | None
     if "choices" in spec and "range" not in spec:
         shared = mistakes.check(_Choices, place)
@@ -108,7 +108,7 @@ def _range(spec: _Range, hint: Any, place: Place, mistakes: Mistakes) -> tuple[V
     if problem:
         mistakes.add((*place, "range"), problem)
         return ()
-    whole = all(isinstance(number, int) for number in (*spec.range, spec.step))
+    whole = hint is not float and all(isinstance(number, int) for number in (*spec.range, spec.step))
     numbers = (low + index * step for index in range(int((high - low) / step) + 1))
     return tuple(int(number) if whole else float(number) for number in numbers)
 
@@ -121,20 +121,26 @@ def _choices(spec: _Choices, hint: Any, place: Place, mistakes: Mistakes) -> tup
             right.append(False)
     if not all(right):
         return ()
-    numbers = [choice for choice in spec.choices if not isinstance(choice, str)]
-    return tuple(sorted(numbers)) if len(numbers) == len(spec.choices) else tuple(spec.choices)
+    choices = [_as(choice, hint) for choice in spec.choices]
+    numbers = [choice for choice in choices if not isinstance(choice, str)]
+    return tuple(sorted(numbers)) if len(numbers) == len(choices) else tuple(choices)
+
+
+def _as(value: Any, hint: Any) -> Any:
+    """A value as its gene has it: a whole number stands for a real one too, and both must give the same id."""
+    return float(value) if hint is float and isinstance(value, int) else value
 
 
 def _typed(value: Any, hint: Any, place: Place, mistakes: Mistakes) -> bool:
     """Whether `value` is of the type `hint`, else a mistake is noted; whole numbers in genomes are at least 1."""
-    model: type[BaseModel] = RootModel[hint]
+    model: type[RootModel[Any]] = RootModel[hint]
     try:
-        model.model_validate_json(json.dumps(value), strict=True)
+        known = model.model_validate_json(json.dumps(value), strict=True).root
     except ValidationError as error:
         for below, message in told(model, value, error):
             mistakes.add(place + below, message)
         return False
-    if isinstance(value, int) and value < 1:
+    if isinstance(known, int) and not isinstance(known, bool) and known < 1:
         mistakes.add(place, f"must be at least 1, not {value}")
         return False
     return True
