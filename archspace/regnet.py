@@ -22,7 +22,7 @@ MOST_DEPTH = 1000
 MOST_RISE = 10_000
 """More is a slip of the keyboard."""
 LEAST_FACTOR = 1.01
-"""Finer steps than these are smaller than QUANTUM, and there would be no end of them."""
+"""Nearer to 1 there would be no end of steps."""
 
 
 @dataclass(frozen=True)

@@ -433,3 +433,21 @@ def test_a_run_of_a_gpu_does_not_go_on_without_one(tmp_path: Path, monkeypatch: 
     with pytest.raises(UserError, match="began on a GPU, and torch finds none here"):
         resume(folder, quiet, executor="in-process")
     assert not [trial for trial in trials_of(folder) if trial.state == "failed"]
+
+
+def test_epochs_without_weights_count_for_nothing(whole: Path, tmp_path: Path) -> None:
+    folder = start(tiny.request(tmp_path, name="bare"), Interrupt(2), executor="in-process").folder
+    (unfinished,) = [trial for trial in trials_of(folder) if trial.state == "unfinished"]
+    place = folder / "trials" / str(unfinished.number)
+    assert read_metrics(place)
+    for weights in place.glob("*.safetensors"):
+        weights.unlink()
+    ledger = Ledger.open(folder)
+    searcher = Searcher(ledger, tiny.SPACE, ledger.goal, 60, quiet)
+    spec = searcher.ask()
+    assert spec is not None
+    assert spec.number == unfinished.number
+    assert not searcher.curves[spec.number]
+    assert not any(spec.number in standings for standings in searcher.rungs.values())
+    resumed(folder)
+    assert outcomes(folder) == outcomes(whole)

@@ -117,13 +117,13 @@ def _dry_run(request: CompareRequest, as_json: bool) -> None:
 
     from archspace.comparing.compare import batch_of
     from archspace.comparing.prepare import folder_of, prepare
-    from archspace.searching.foresee import foresee
+    from archspace.searching.foresee import Foreseen, foresee
 
     prepared = prepare(request)
     if not prepared.draws:
         click.echo("nothing is to be trained: only finished runs are compared", err=True)
         if as_json:
-            print_json({"trainings": 0, "done": 0, "seconds": 0.0})
+            print_json(asdict(Foreseen("", 0, 0, 0, 0.0, 0.0, None)))
         return
     for draw in prepared.draws:
         for note in draw.notes:

@@ -84,8 +84,7 @@ def plan(
 
     loaded, before = load_study(study, scale), None
     if pilot is not None:
-        known = load_study(pilot)
-        known = load_study(pilot, scale_of(known.folder))
+        known = load_study(pilot, scale_of(pilot if pilot.is_dir() else pilot.parent))
         before = (known, read_results(known))
     made, design = plan_study(
         loaded,

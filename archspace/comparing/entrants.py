@@ -60,8 +60,9 @@ def entrants(names: Sequence[str], runs: Path) -> tuple[Entrant, ...]:
     for number, one in enumerate(found):
         if labels.count(one.label) > 1:
             found[number] = Entrant(names[number], one.space, one.run)
-    for name, path in zip(names, map(Path.resolve, map(Path, names)), strict=True):
-        if sum(one.label == name for one in found) > 1 or sum(Path(other).resolve() == path for other in names) > 1:
+    paths = [Path(name).resolve() for name in names]
+    for name, path in zip(names, paths, strict=True):
+        if paths.count(path) > 1:
             raise UserError(f"compare: {name} is named twice; a space cannot differ from itself")
     _check_targets(found)
     return tuple(found)

@@ -103,7 +103,7 @@ class TrialLedger(Generic[ConfigT]):
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """The one in `folder`; raises UserError where there is none, one of a newer version, or a study of less."""
+        """The one in `folder`; raises UserError where there is none, a newer one, or one whose study lacks trials."""
         config: Any = read_model(cls.kind, folder / cls.kind.file, cls.kind.newest, cls.kind.what)
         folders = {int(path.name): path for path in (folder / "trials").glob("*") if path.name.isdecimal()}
         if not (folder / "study.db").exists() and any(map(read_metrics, folders.values())):

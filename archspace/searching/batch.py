@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from archspace.closed_form import unfit
 from archspace.data.tasks import Task, load_task
 from archspace.errors import UserError
+from archspace.genome import Genome
 from archspace.records.config import BatchConfig, TaskConfig
 from archspace.records.ledger import BatchLedger
 from archspace.records.lock import only_writer
@@ -21,6 +22,8 @@ from archspace.searching.queue import Listener, Queue, Training, has_ended, late
 from archspace.searching.run import check_data, modes_of
 from archspace.training.augment import check_crop
 from archspace.training.fastest import alike
+from archspace.training.mode import Mode
+from archspace.training.recipe import Recipe
 from archspace.units import shape_text
 
 if TYPE_CHECKING:
@@ -100,6 +103,13 @@ def run_batch(
         return BatchEnded(request.folder, stopped or (bool(unfinished) and not queue.out_of_time), unfinished, failed)
 
 
+def shared_modes(
+    genomes: Iterable[Genome], task: Task, recipe: Recipe, device: str, tell: Callable[[str], None]
+) -> dict[str, Mode]:
+    """How all networks of a batch are trained, by kind: alike, for they are compared."""
+    return alike(modes_of(genomes, task, recipe, device, tell), recipe, device)
+
+
 def share_of(request: BatchRequest, config: BatchConfig | None) -> Share:
     """What is asked for, else what the batch began with, if it did; raises UserError for another device."""
     if config is None:
@@ -152,7 +162,7 @@ def _begin(request: BatchRequest, task: Task, tell: Callable[[str], None]) -> Ba
         device=share.device,
         versions=versions(),
         machine=describe(),
-        modes=alike(modes_of(genomes, task, first, share.device, tell), first, share.device),
+        modes=shared_modes(genomes, task, first, share.device, tell),
         about=dict(request.about),
     )
     return BatchLedger.create(request.folder, config, request.files)

@@ -10,12 +10,10 @@ from archspace.closed_form import cost_of
 from archspace.data.tasks import load_task
 from archspace.records.config import BatchConfig
 from archspace.records.ledger import BatchLedger
-from archspace.searching.batch import BatchRequest, share_of
+from archspace.searching.batch import BatchRequest, share_of, shared_modes
 from archspace.searching.forecast import Length, timetable
 from archspace.searching.pace import Network, error_of, pace_of, spread, stopwatches
 from archspace.searching.queue import has_ended, latest
-from archspace.searching.run import modes_of
-from archspace.training.fastest import alike
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ def foresee(request: BatchRequest, tell: Callable[[str], None]) -> Foreseen:
         return Foreseen(str(folder), len(asked), len(asked), share.concurrency, 0.0, 0.0, None)
     task, recipe = load_task(request.task), left[0].recipe
     networks = [Network(one.genome, cost_of(one.genome, task.input, task.classes)) for one in left]
-    modes = alike(modes_of([one.genome for one in left], task, recipe, share.device, tell), recipe, share.device)
+    modes = shared_modes([one.genome for one in left], task, recipe, share.device, tell)
     with stopwatches(share, task.name, recipe, modes) as watches:
         chosen = spread(networks)
         tell(f"measuring up to {len(chosen)} networks, {len(watches.processes)} side by side: some seconds")

@@ -136,11 +136,11 @@ class Searcher:
             zero=self.zero,
         )
         self.running[number] = spec
+        checkpoint = load_checkpoint(folder)
+        self._forget(number, checkpoint.epoch if checkpoint else 0)
         done = max(self.curves[number], default=0)
-        if done in config.recipe.rungs:
-            checkpoint = load_checkpoint(folder)
-            if checkpoint and checkpoint.epoch >= done and not self.tell(number, self.curves[number][done]):
-                return None
+        if done in config.recipe.rungs and not self.tell(number, self.curves[number][done]):
+            return None
         self.listener(self)
         return spec
 
@@ -181,6 +181,12 @@ class Searcher:
         self.curves[number][int(metrics["epoch"])] = metrics
         self.rungs[int(metrics["epoch"])][number] = standing
         return standing
+
+    def _forget(self, number: int, kept: int) -> None:
+        """Take back epochs after the first `kept`, which have no weights: they are trained again."""
+        for epoch in [epoch for epoch in self.curves[number] if epoch > kept]:
+            del self.curves[number][epoch]
+            self.rungs[epoch].pop(number, None)
 
     def _end(self, number: int, state: str, reason: str) -> None:
         result = result_of(self.curves[number], reason, time.time() - self.zero)

@@ -108,7 +108,7 @@ class Budget:
 
 
 MOST = 10**18
-"""In a measure's own unit; beyond it numbers are not exact any more, and a slip of the keyboard."""
+"""In a measure's own unit; more is a slip of the keyboard."""
 
 
 def parse_budget(texts: Iterable[str], conditions: Conditions | None = None) -> Budget:

@@ -1,4 +1,4 @@
-"""Memory that ran out: how it is told from other errors, and how much was taken."""
+"""Memory that ran out."""
 
 from __future__ import annotations
 
