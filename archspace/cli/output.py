@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+if TYPE_CHECKING:
+    from rich.measure import Measurement
+    from rich.table import Table
+
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 and the number of the signal."""
+FOLDED = 20
+"""Characters of a line to which text of a table is folded at the most."""
+ANY_WIDTH = 10_000
 SEED = click.IntRange(min=0)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 runs_option = click.option(
@@ -23,24 +30,45 @@ def print_json(data: Any) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int] = (0,)) -> None:
-    """Print a table: columns at `left` are flush left, the others flush right."""
+    """Print a table: columns at `left` are flush left, the others flush right.
+
+    In a narrow terminal text is folded, but not the first column or a figure: rows rather run on.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
+    cells = [[str(cell) for cell in row] for row in rows]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index in left else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*(str(cell) for cell in row))
+        words = index in left
+        longest = max((len(row[index]) for row in cells), default=0)
+        table.add_column(
+            column,
+            justify="left" if words else "right",
+            overflow="fold",
+            no_wrap=index == 0 or not words,
+            min_width=min(longest, FOLDED),
+        )
+    for row in cells:
+        table.add_row(*row)
     console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = 200  # a pipe has no width: keep each row on one line
+    table.collapse_padding = _widths(table).maximum > console.width
+    console.width = max(console.width, _widths(table).minimum)
     if title:
         click.echo(title)
     with console.capture() as text:  # rich would end the process where the reader of a pipe went away
         console.print(table)
     click.echo(text.get(), nl=False)
+
+
+def _widths(table: Table) -> Measurement:
+    """The least and greatest width that a table has a use for."""
+    from rich.console import Console
+
+    return Console(width=ANY_WIDTH).measure(table)
 
 
 def _finite(data: Any) -> Any:
