@@ -102,6 +102,8 @@ def test_settings_go_on_top_of_a_recipe_of_a_file() -> None:
         ("recipe.lr=nan", "--set recipe.lr: Input should be a finite number"),
         ("recipe.batch=1", "--set recipe.batch: Input should be greater than or equal to 2"),
         ("recipe.epochs=1.5", "--set recipe.epochs: Input should be a valid integer"),
+        ("recipe.epochs=2000000", "--set recipe.epochs: Input should be less than or equal to 1000000"),
+        (f"recipe.epochs={'9' * 5000}", "--set recipe.epochs: Unable to parse input string as an integer"),
         ("recipe.epochs=²", "--set recipe.epochs: Input should be a valid integer"),
         ("recipe.rungs=2", "--set recipe: rungs [2] must rise and end at epochs = 3"),
         ("recipe.rungs=3,1", "--set recipe: rungs [3, 1] must rise and end at epochs = 3"),

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from archspace.errors import UserError
 
 _Share = Annotated[float, Field(ge=0, lt=1)]
-_Count = Annotated[int, Field(ge=1)]
+_MOST = 1_000_000  # more epochs or images than anybody trains with: a slip of the keyboard
+_Count = Annotated[int, Field(ge=1, le=_MOST)]
 _Pixels = Annotated[int, Field(ge=0)]
 
 
@@ -113,8 +114,9 @@ def with_settings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
             known = ", ".join(f"recipe.{field}" for field in Recipe.model_fields)
             raise UserError(f"--set {setting}: expected recipe.KEY=VALUE with one of {known}")
         changes[name] = _value(name, value.strip())
-    if "epochs" in changes and "rungs" not in changes and str(changes["epochs"]).isdecimal():
-        changes["rungs"] = rungs_for(int(changes["epochs"]), changes.get("warmup", recipe.warmup))
+    epochs = str(changes.get("epochs"))
+    if "rungs" not in changes and epochs.isdecimal() and len(epochs) <= len(str(_MOST)):
+        changes["rungs"] = rungs_for(int(epochs), changes.get("warmup", recipe.warmup))
     try:
         return Recipe.model_validate({**recipe.model_dump(), **changes})
     except ValidationError as error:
