@@ -453,6 +453,7 @@ def test_the_guide_names_its_files() -> None:
     assert {name for name in FILES if name.endswith(".py") and not ast.parse(FILES[name]).body} == set()
 
 
+@pytest.mark.slow
 def test_the_guides_own_test_passes(package: Path) -> None:
     printed = ran(package, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_inverted.py")
     assert re.search(r"^\d+ passed", printed, re.MULTILINE), printed

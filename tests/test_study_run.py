@@ -130,6 +130,7 @@ def test_the_page_names_the_level_that_was_registered(ran: Path) -> None:
     assert "95 % interval" not in text.split("<body>")[1].split("<script")[0]
 
 
+@pytest.mark.slow
 def test_time_is_that_of_both_phases_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[float] = []
 
@@ -263,6 +264,7 @@ def test_diverged_trainings_count_as_guessing(tmp_path: Path) -> None:
     assert finding.verdict == "inconclusive"
 
 
+@pytest.mark.slow
 def test_an_arm_may_have_a_name_that_a_table_would_read_as_something_else(tmp_path: Path) -> None:
     text = tiny_study.STUDY.replace("  depth: {spend", '  "null": {spend').replace("b: depth}", 'b: "null"}')
     text = text.replace("  base: {}", '  "01": {}').replace("b: base}", 'b: "01"}')
