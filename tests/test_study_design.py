@@ -112,7 +112,7 @@ def test_what_cannot_be_matched_is_told_with_gene_and_nearest_cost() -> None:
         matched(anchor, {"depth": Arm(spend="depth")}, Match(ratio=[2.5, 2.6]), PRICE)
     with pytest.raises(
         Unmatched,
-        match=r"arm width: stem width, width, group_width cannot bring it to [\d.]+ MFLOPs within 0\.0%; nearest",
+        match=r"arm width: stem width, width, group_width cannot bring it to [\d.]+ MFLOPs within 1e-05%; nearest",
     ):
         matched(anchor, ARMS, Match(tolerance=1e-7), PRICE)
 

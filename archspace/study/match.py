@@ -218,7 +218,7 @@ def _missed(
     reached = "no network can be built"
     if nearest is not None:
         reached = f"nearest is {price.text(nearest.cost)}, off by {abs(nearest.cost / target - 1):.1%}"
-    return f"arm {name}: {genes} cannot bring it to {price.text(target)} within {match.tolerance:.1%}; {reached}"
+    return f"arm {name}: {genes} cannot bring it to {price.text(target)} within {100 * match.tolerance:g}%; {reached}"
 
 
 def _nowhere(name: str, base: Genome, arm: Arm, own: float, match: Match, price: Pricing) -> str:

@@ -58,7 +58,7 @@ def _facts(study: Study, results: Results) -> list[tuple[str, str]]:
         ("seeds", f"{study.file.seeds}, and {study.file.rates.seeds} others for the rates"),
         ("trainings", f"{len(results.trainings)}, {int(finals['failed'].sum())} final ones diverged"),
         ("recipe", f"{study.file.recipe}, {study.recipe.epochs} epochs, batches of {study.recipe.batch}"),
-        ("match", f"{study.file.match.measure}, within {study.file.match.tolerance:.1%}"),
+        ("match", f"{study.file.match.measure}, within {100 * study.file.match.tolerance:g}%"),
         ("margin", f"{study.file.margin:g} percentage points"),
         ("machine", about["machine"]),
         ("computed", "; ".join(modes)),
