@@ -20,7 +20,7 @@ from archspace.training.forward import forward_of, products_of
 from archspace.training.loop import Epoch, train
 from archspace.training.mode import Mode
 from archspace.training.optimizer import make_optimizer, set_rate
-from archspace.training.place import layout_of
+from archspace.training.place import place
 from archspace.training.recipe import Recipe
 from archspace.training.step import WARM_UP, Replay
 
@@ -51,7 +51,7 @@ class Images(Dataset[tuple[Tensor, int]]):
 def bare(name: str, task: Task, recipe: Recipe, mode: Mode) -> float:
     """Images a second of the step alone: forward, backward, optimiser, on one batch that lies there already."""
     network = archspace.build(name, task.input, task.classes).train()
-    network.to(mode.device, memory_format=layout_of(mode))  # type: ignore[call-overload]
+    place(network, mode)
     optimizer, forward = make_optimizer(network, recipe, mode), forward_of(network, mode)
     data = feed(task.train, task, mode)
     images, labels = next(iter(data.in_order(recipe.batch)))
