@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 and the number of the signal."""
 FOLDED = 20
-"""Characters of a line to which text of a table is folded at the most."""
-ANY_WIDTH = 10_000
+"""Characters that a folded line of text in a table has at the least, where it has as many."""
 SEED = click.IntRange(min=0)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 runs_option = click.option(
@@ -68,7 +67,7 @@ def _widths(table: Table) -> Measurement:
     """The least and greatest width that a table has a use for."""
     from rich.console import Console
 
-    return Console(width=ANY_WIDTH).measure(table)
+    return Console(width=10_000).measure(table)  # wider than any table: a console's own width would cap both
 
 
 def _finite(data: Any) -> Any:
