@@ -25,7 +25,7 @@ from archspace.records.training import FILE, TrainingConfig, differences, read_t
 from archspace.searching.machine import cores, describe, versions
 from archspace.searching.trial import TrialSpec, epochs_of
 from archspace.trained import Tell, Trained, read_trained, refuse_changed
-from archspace.training.augment import check_crop
+from archspace.training.augment import check_augmentation
 from archspace.training.checkpoint import is_damaged, load_checkpoint
 from archspace.training.device import choose_device
 from archspace.training.fastest import fastest
@@ -233,7 +233,7 @@ def _fitting(found: Found, task: Task, recipe: Recipe) -> Cost:
         costs = cost(draw(found.genome, task.input, task.classes))
     except GenomeError as error:
         raise UserError(f"{found.name} {where}: {error}") from None
-    check_crop(recipe, task.input)
+    check_augmentation(recipe, task.input)
     return costs
 
 

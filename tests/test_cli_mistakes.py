@@ -125,6 +125,7 @@ def test_a_wrong_genome_is_told_at_its_place(call: Caller, old: str, new: str, t
         (("zoo", "resnet51"), "the zoo has no network 'resnet51'"),
         (("evaluate", "nowhere"), "archspace: nowhere: no such folder; `archspace train` makes one"),
         ((*SEARCH, "--set", "recipe.crop=32"), "recipe.crop of 32 pixels is as large as the images of 1x32x32"),
+        ((*SEARCH, "--set", "recipe.cutout=32"), "recipe.cutout of 32 pixels is as large as the images of 1x32x32"),
         (("train", "ResNet-20_A_c10", "--set", "recipe.crop=32"), "archspace: recipe.crop of 32 pixels is as large as"),
         (("seek",), "No such command 'seek'"),
     ],

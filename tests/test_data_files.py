@@ -250,6 +250,21 @@ def test_parquet_files_of_splits_and_named_classes(tmp_path: Path) -> None:
         load_task("parquet:set")
 
 
+def test_parquet_files_are_for_what_folders_of_such_names_are_for(tmp_path: Path) -> None:
+    blobs = [png(image) for image in pixels(20, 3, 10)]
+    for name in ("Training.parquet", "testing_0.parquet"):
+        write_parquet(tmp_path / "set" / name, blobs, [0, 1] * 10)
+    assert sizes(load_task("parquet:set")) == (18, 2, 20)
+
+
+@pytest.mark.parametrize(("name", "word"), [("mnist_test.parquet", "test"), ("my.validation-0.parquet", "validation")])
+def test_files_that_may_be_no_train_images_are_never_taken_for_them(tmp_path: Path, name: str, word: str) -> None:
+    for file in ("mnist_train.parquet", name):
+        write_parquet(tmp_path / "set" / file, [png(image) for image in pixels(20, 3, 10)], [0, 1] * 10)
+    with pytest.raises(UserError, match=f"{name}: is it for .*[?] Then let its name begin with {word}"):
+        load_task("parquet:set")
+
+
 @pytest.mark.parametrize(
     ("labels", "message"),
     [

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from made import made_task
 
 import archspace.data.tasks as tasks
+from archspace.data.normal import from_grey
 from archspace.data.options import FileOptions, NamedOptions, read_options, written
 from archspace.data.split import stratified_order
 from archspace.data.tasks import Progress, Split, Task, load_task, task_name
@@ -200,3 +201,17 @@ def test_all_of_cifar10() -> None:
     for split, each in ((task.train, 4500), (task.val, 500), (task.test, 1000)):
         assert split.labels.bincount().tolist() == [each] * 10
     assert task.mean == pytest.approx(MEANS, abs=0.3)
+
+
+def test_what_normalises_does_not_hang_on_the_number_of_threads() -> None:
+    images = torch.randint(256, (3000, 1, 16, 16), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    threads, found = torch.get_num_threads(), []
+    try:
+        for number in (1, 2, 3):
+            torch.set_num_threads(number)
+            found.append((from_grey(images), load_task("digits").mean, load_task("digits").std))
+    finally:
+        torch.set_num_threads(threads)
+    assert found[0] == found[1] == found[2]
+    pixels = images.double().numpy()
+    assert found[0][0] == ((pytest.approx(pixels.mean(), rel=1e-12),), (pytest.approx(pixels.std(), rel=1e-12),))

@@ -10,8 +10,10 @@ from made import made_task
 from torch import Tensor
 
 from archspace.data.tasks import Split, Task
+from archspace.training.augment import chance, cropped
 from archspace.training.feed import AHEAD, SHARE, Feed, feed
 from archspace.training.mode import Mode
+from archspace.training.recipe import Recipe
 
 CPU = Mode("cpu", bf16=False, channels_last=False)
 COUNT, SHAPE = 50, (3, 6, 5)
@@ -141,3 +143,11 @@ def test_fetching_ends_where_no_more_is_asked_for(watched: Feed) -> None:
     next(coming)
     coming.close()  # type: ignore[attr-defined]
     assert len(fetched) <= 1 + AHEAD
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_grey_images_have_the_strides_of_the_mode_whatever_they_come_as(last: bool) -> None:
+    one = Split(torch.randint(256, (4, 1, 6, 5), dtype=torch.uint8), torch.zeros(4, dtype=torch.long))
+    data = feed(one, made_task((1, 6, 5), 10, one, one, one), replace(CPU, channels_last=last))
+    for images in (one.images, cropped(one.images, Recipe(crop=1), chance(0, "cpu"))):
+        assert data.normalised(images).stride() == ((30, 1, 5, 1) if last else (30, 30, 5, 1))

@@ -4,8 +4,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from trainings import CPU, GENOME, RECIPE, few
+
+from archspace.genome import genome_data
+from archspace.searching.trial import TrialSpec, epochs_of
+from archspace.training.loop import train
 
 SCRIPT = """
 import json, resource, sys
@@ -54,3 +60,25 @@ def test_a_batch_that_is_too_large_goes_in_halves_once(tmp_path: Path) -> None:
     assert halves["parts"] == 2
     (failed,) = epochs(tmp_path / "little", 0.25)
     assert str(failed["failed"]).startswith("out of memory, a step took up to ")
+
+
+def test_halves_begin_anew_where_a_checkpoint_has_lost_its_metrics(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory ends at the first step: what was refused at the start is not gone on from after it."""
+    spec = TrialSpec(0, genome_data(GENOME), 1, "digits", RECIPE, CPU, str(tmp_path), 0.0)
+    whole = list(epochs_of(spec, few()))
+    (tmp_path / "metrics.jsonl").unlink()
+    starts = []
+
+    def ends_once(*given: Any, **named: Any) -> Any:
+        starts.append(given[5])
+        if len(starts) == 1:
+            raise MemoryError
+        return train(*given, **named)
+
+    monkeypatch.setattr("archspace.searching.trial.train", ends_once)
+    halves = list(epochs_of(spec, few()))
+    assert starts == [None, None]
+    assert [epoch["epoch"] for epoch in halves] == [epoch["epoch"] for epoch in whole] == [1, 2, 3]
+    assert all(epoch["parts"] == 2 for epoch in halves)

@@ -105,27 +105,38 @@ def test_other_convolutions_are_not_subsampled(conv: nn.Conv2d) -> None:
 
 
 TRAIN = """
-import tiny, torch
+import sys, tiny, torch
 from archspace.api import build
+from archspace.data.tasks import Split
+from archspace.training.augment import chance, cropped
+from archspace.training.feed import feed
 from archspace.training.mode import Mode
 from archspace.training.place import place
+from archspace.training.recipe import Recipe
+from made import made_task
 
 torch.set_num_threads(1)
-order = torch.channels_last
+mode = Mode("cpu", bf16=False, channels_last=sys.argv[1] == "channels_last")
+recipe = Recipe(crop=2, flip=True) if sys.argv[2] == "cropped" else Recipe()
 for genome in tiny.genomes(12):
     for side, batch in ((8, 64), (16, 32), (32, 16)):
+        labels = torch.zeros(batch, dtype=torch.long)
+        split = Split(torch.randint(256, (batch, 1, side, side), dtype=torch.uint8), labels)
+        data = feed(split, made_task((1, side, side), 10, split, split, split), mode)
         network = build(genome, input=(1, side, side), classes=10).train()
-        place(network, Mode("cpu", bf16=False, channels_last=True))
-        for _ in range(4):
-            images = torch.randn(batch, 1, side, side).contiguous(memory_format=order)
-            torch.nn.functional.cross_entropy(network(images), torch.zeros(batch, dtype=torch.long)).backward()
+        place(network, mode)
+        for step in range(4):
+            images = data.normalised(cropped(split.images, recipe, chance(step, "cpu")))
+            torch.nn.functional.cross_entropy(network(images), labels).backward()
 """
 
 
-def test_small_networks_train_in_channels_last_within_their_memory() -> None:
+@pytest.mark.parametrize("layout", ["contiguous", "channels_last"])
+@pytest.mark.parametrize("images", ["as they are", "cropped"])
+def test_small_networks_train_on_grey_images_within_their_memory(layout: str, images: str) -> None:
     """glibc ends a process whose heap is damaged; as torch computes these networks, it did so each time."""
     process = subprocess.run(
-        [sys.executable, "-c", TRAIN],
+        [sys.executable, "-c", TRAIN, layout, images],
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])},
         capture_output=True,
         text=True,

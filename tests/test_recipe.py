@@ -86,6 +86,11 @@ def test_settings_go_on_top_of_a_recipe_of_a_file() -> None:
     assert with_settings(with_settings(fast, ["recipe.lr_batch=64"]), ["recipe.lr_batch=none"]) == fast
     assert with_settings(fast, ["recipe.epochs=30"]).rungs == (3, 10, 30)  # 1 lies in the warm-up of 2 epochs
     assert with_settings(fast, ["recipe.epochs=30", "recipe.warmup=0.5"]).rungs == (1, 3, 10, 30)
+    assert with_settings(Recipe(), ["recipe.warmup=2"]).rungs == (3,)
+    with pytest.raises(UserError, match=r"warmup of 2[.]0 epochs must be over by the first rung, epoch 1"):
+        with_settings(Recipe(), ["recipe.warmup=2", "recipe.rungs=1,3"])
+    with pytest.raises(UserError, match=r"warmup of 3[.]0 epochs must be over by the first rung, epoch 2"):
+        with_settings(Recipe(epochs=4, rungs=(2, 4)), ["recipe.warmup=3"])
     stepped = with_settings(fast, ["recipe.schedule=steps", "recipe.milestones=[0.5, 0.8]"])
     assert (stepped.schedule, stepped.milestones) == ("steps", (0.5, 0.8))
 
@@ -109,7 +114,6 @@ def test_settings_go_on_top_of_a_recipe_of_a_file() -> None:
         ("recipe.rungs=3,1", "--set recipe: rungs [3, 1] must rise and end at epochs = 3"),
         ("recipe.rungs=", "--set recipe: rungs [] must rise and end at epochs = 3"),
         ("recipe.warmup=3", "--set recipe: warmup of 3.0 epochs must be shorter than epochs = 3"),
-        ("recipe.warmup=2", "--set recipe: warmup of 2.0 epochs must be over by the first rung, epoch 1"),
         ("recipe.precision=fp8", "--set recipe.precision: Input should be 'auto', 'fp32' or 'bf16'"),
         ("recipe.milestones=0.5", "--set recipe: milestones and schedule: steps go together; give both or none"),
         ("recipe.schedule=steps", "--set recipe: milestones and schedule: steps go together; give both or none"),

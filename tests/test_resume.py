@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from trainings import CPU, RECIPE, few, same, trained
 
@@ -126,3 +127,13 @@ def test_a_crash_before_the_new_weights_have_their_name_leaves_the_earlier_check
 def test_a_folder_without_a_checkpoint_has_none(tmp_path: Path) -> None:
     assert load_checkpoint(tmp_path) is None
     assert load_checkpoint(tmp_path / "missing") is None
+
+
+def test_a_flipped_bit_of_the_optimiser_gives_a_checkpoint_or_none_but_no_error(saved: Path) -> None:
+    file = saved / "optimizer-3.pt"
+    whole, rng = file.read_bytes(), np.random.default_rng(0)
+    for place in rng.integers(len(whole) * 8, size=150):
+        flipped = bytearray(whole)
+        flipped[place // 8] ^= 1 << (place % 8)
+        file.write_bytes(flipped)
+        assert epoch_in(saved) in (2, 3)

@@ -16,7 +16,9 @@ from archspace.network import Network
 from archspace.training.device import choose_mode
 from archspace.training.evaluation import evaluate
 from archspace.training.feed import feed
+from archspace.training.forward import Forward
 from archspace.training.loop import HOPELESS, Diverged, train
+from archspace.training.norms import estimate_norms
 from archspace.training.optimizer import make_optimizer
 from archspace.training.recipe import Recipe
 
@@ -208,3 +210,22 @@ def test_the_host_never_waits_for_a_step_of_the_gpu(resident: bool, monkeypatch:
         hook.remove()
         torch.cuda.set_sync_debug_mode("default")
     assert done == 3 * 10
+
+
+def test_the_train_loss_counts_every_image_alike() -> None:
+    """66 images in batches of 64: with weights that stand still, the loss of all is what both batches add up to."""
+    task, model = few(66), without_norms()
+    recipe = ONCE.model_copy(update={"lr": 1e-30, "label_smoothing": 0.0, "weight_decay": 0.0})
+    (epoch,), _ = trained(task, recipe, model=model)
+    _, cross_entropy = evaluate(model, feed(task.train, task, CPU))
+    assert epoch.train_loss == pytest.approx(cross_entropy, rel=1e-5)
+
+
+def test_norms_are_estimated_from_whole_batches_alone() -> None:
+    recipe, model = RECIPE.model_copy(update={"norm_batches": 8}), network(replace(GENOME, survival=Survival()))
+    for images, batches in ((130, [64, 64]), (128, [64, 64]), (50, [50])):
+        task, seen = few(images), []
+        hook = model.register_forward_hook(lambda _, inputs, __, seen=seen: seen.append(len(inputs[0])))
+        estimate_norms(model, Forward(CPU), feed(task.train, task, CPU), recipe)
+        hook.remove()
+        assert seen == batches

@@ -19,7 +19,11 @@ recipe_option = click.option(
     help="How they are trained: default, fast, standard, paper, or a YAML file.",
 )  # fmt: skip
 settings_option = click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the recipe: recipe.epochs=30."
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change the recipe: recipe.epochs=30; may be repeated.",
 )
 
 

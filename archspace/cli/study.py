@@ -104,7 +104,7 @@ def plan(
 @study_argument
 @scale_option
 @click.option("-o", "output", type=click.Path(path_type=Path), help="The report [results/report.html].")
-@click.option("--static", type=click.Path(path_type=Path), metavar="DIR", help="The figures as SVG into it too.")
+@click.option("--static", type=click.Path(path_type=Path), metavar="DIR", help="Also write figures as SVG.")
 @json_option
 def report(study: Path, scale: float | None, output: Path | None, static: Path | None, as_json: bool) -> None:
     """Judge the results beside the study's file and write the report; nothing is trained."""

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from archspace.data.normal import from_sums
 from archspace.data.options import Options
 from archspace.data.source import Source
 from archspace.data.split import Cut, Where, cut, missing_classes
@@ -44,7 +45,7 @@ def assemble(
     if left:
         raise UserError(f"task {name}: no image of class {_few(left)} is left for train; keep more images in train")
     channels, height, width = parts["train"].images.shape[1:]
-    mean, std = _normalisation(parts[where.train.part].sums[where.train.stretch], height * width)
+    mean, std = from_sums(parts[where.train.part].sums[where.train.stretch], height * width)
     return Task(
         name=name,
         input=(channels, height, width),
@@ -63,14 +64,6 @@ def assemble(
 def _split(parts: Mapping[str, Stored], where: Where) -> Split:
     held = parts[where.part]
     return Split(torch.from_numpy(held.images[where.stretch]), torch.from_numpy(held.labels[where.stretch]))
-
-
-def _normalisation(sums: NDArray[np.int64], pixels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel, from sums over images of that many pixels."""
-    first, second = sums.sum(axis=0).T / (len(sums) * pixels)
-    deviation = np.sqrt(np.maximum(second - first**2, 0.0))
-    # A channel of one value has nothing to divide by.
-    return tuple(first.tolist()), tuple(np.where(deviation > 0, deviation, 1.0).tolist())
 
 
 def _refuse_absent(name: str, labels: NDArray[np.int64], class_names: tuple[str, ...]) -> None:

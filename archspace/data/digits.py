@@ -9,6 +9,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch.nn import functional as F
 
+from archspace.data.normal import from_grey
 from archspace.data.tasks import Progress, Split, Task
 from archspace.errors import UserError
 
@@ -29,7 +30,7 @@ def digits(argument: str, options: Mapping[str, str], _: Progress) -> Task:
     labels = torch.from_numpy(bunch.target).long()
     rest, test = train_test_split(range(len(labels)), test_size=360, stratify=bunch.target, random_state=SPLIT_SEED)
     train, val = train_test_split(rest, test_size=360, stratify=bunch.target[rest], random_state=SPLIT_SEED)
-    pixels = images[train].float()
+    mean, std = from_grey(images[train])
     return Task(
         name="digits",
         input=(1, SIDE, SIDE),
@@ -37,8 +38,8 @@ def digits(argument: str, options: Mapping[str, str], _: Progress) -> Task:
         train=Split(images[train], labels[train]),
         val=Split(images[val], labels[val]),
         test=Split(images[test], labels[test]),
-        mean=(float(pixels.mean()),),
-        std=(float(pixels.std()),),
+        mean=mean,
+        std=std,
         class_names=tuple(map(str, bunch.target_names)),
         splits=f"1077 train, 360 val, 360 test images, stratified with seed {SPLIT_SEED}",
         fingerprint="scikit-learn digits",

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import torch
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from archspace.data.normal import from_grey
 from archspace.data.tasks import Progress, Split, Task, task_name
 from archspace.errors import UserError
 from archspace.plainwords import told
@@ -130,7 +131,7 @@ def hierarchy(argument: str, options: Mapping[str, str], progress: Progress) -> 
     labels, leaves = draw_data(asked, grammar, rng)
     images = np.concatenate(list(_rendered(asked, glyphs, leaves, rng, progress)))
     train, val, test = (Split(torch.from_numpy(images[part]), torch.from_numpy(labels[part])) for part in _parts(asked))
-    pixels = train.images.float()
+    mean, std = from_grey(train.images)
     changed = asked.model_dump(exclude_defaults=True)
     return Task(
         name=task_name("hierarchy", [f"{key}={value}" for key, value in sorted(changed.items())]),
@@ -139,8 +140,8 @@ def hierarchy(argument: str, options: Mapping[str, str], progress: Progress) -> 
         train=train,
         val=val,
         test=test,
-        mean=(float(pixels.mean()),),
-        std=(float(pixels.std()),),
+        mean=mean,
+        std=std,
         class_names=tuple(map(str, range(asked.classes))),
         splits=f"{asked.train} train, {asked.val} val, {asked.test} test images of one grammar, no arrangement of "
         f"symbols twice, drawn with seed {asked.seed}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archspace.data.assemble import VAL_SHARE, assemble
+from archspace.data.folder import SPLITS
 from archspace.data.images import Look, decode_bytes, size_of
 from archspace.data.options import FileOptions, absolute, read_options, written
 from archspace.data.places import stamp
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
 
 IMAGES = ("img", "image")
 LABELS = ("label", "fine_label", "labels")
-SPLITS = {"train": "train", "validation": "val", "valid": "val", "val": "val", "dev": "val", "test": "test"}
-"""How files of each split begin."""
 
 
 def parquet_files(folder: Path) -> list[Path]:
@@ -39,16 +39,26 @@ def parquet_files(folder: Path) -> list[Path]:
 
 
 def split_files(files: Sequence[Path]) -> dict[str, list[Path]]:
-    """Files by the split that their names begin with; where none begins so, all are train. Raises UserError."""
+    """Files by the split that their names begin with, spelled as folders are; where none begins so, all are train.
+
+    Raises UserError for what is half one and half the other, and for what might be another split than train.
+    """
     splits: dict[str, list[Path]] = {}
     folders = {file.parent for file in files}
     if len(folders) > 1:
         names = ", ".join(sorted(str(folder) for folder in folders)[:4])
         raise UserError(f"parquet files lie in several folders ({names}); name the one that is meant")
+    words = {file: re.split("[-_.]", file.stem.lower()) for file in files}
     for file in files:
-        begins = file.name.replace("_", "-").replace(".", "-").split("-")[0].lower()
-        splits.setdefault(SPLITS.get(begins, ""), []).append(file)
+        splits.setdefault(SPLITS.get(words[file][0], ""), []).append(file)
     rest = splits.pop("", [])
+    for file in [] if splits else rest:
+        other = next((word for word in words[file] if SPLITS.get(word, "train") != "train"), None)
+        if other:  # taken for train, its images might be tested on and trained on
+            raise UserError(
+                f"{file}: is it for {SPLITS[other]}? Then let its name begin with {other}, and others with "
+                f"train; else take {other} out of its name"
+            )
     if splits and rest:
         raise UserError(
             f"{rest[0]}: is neither train, validation nor test by its name, as the files beside it are; "

@@ -88,10 +88,7 @@ def _epochs(spec: TrialSpec, task: Task, folder: Path) -> Iterator[dict[str, Any
     if spec.fingerprint and spec.fingerprint != task.fingerprint:
         raise DataChanged(f"task {task.name}: its data are no longer those that the run began with")
     forget_peak()
-    checkpoint = load_checkpoint(folder)
-    recorded = read_metrics(folder)
-    if checkpoint is not None and checkpoint.epoch > len(recorded):
-        checkpoint = None  # its metrics are lost, and a rung needs them
+    checkpoint, recorded = _left(folder)
     if checkpoint is not None and checkpoint.epoch == spec.recipe.epochs:
         yield recorded[checkpoint.epoch - 1]  # a worker finished after its driver, or died before it could tell
         return
@@ -108,9 +105,15 @@ def _epochs(spec: TrialSpec, task: Task, folder: Path) -> Iterator[dict[str, Any
     if again:  # out of the handler, which would keep what the failed step allocated
         gc.collect()
         torch.cuda.empty_cache()
-        checkpoint = load_checkpoint(folder)
+        checkpoint, _ = _left(folder)
         keep_metrics(folder, checkpoint.epoch if checkpoint else 0)
         yield from _trained(spec, task, folder, checkpoint, 2 * parts)
+
+
+def _left(folder: Path) -> tuple[Checkpoint | None, list[dict[str, Any]]]:
+    """The checkpoint to go on from and the metrics so far; without its metrics, which rungs need, it is none."""
+    checkpoint, recorded = load_checkpoint(folder), read_metrics(folder)
+    return (checkpoint if checkpoint is not None and checkpoint.epoch <= len(recorded) else None), recorded
 
 
 def _trained(

@@ -37,10 +37,11 @@ def chance(seed: int, device: str) -> Chance:
     return Chance(torch.Generator(device).manual_seed(seed), np.random.default_rng(seed))
 
 
-def check_crop(recipe: Recipe, input: Shape) -> None:
-    """Raise UserError where images of (channels, height, width) are too small to be mirrored at their edges."""
-    if recipe.crop >= min(input[1:]):
-        raise UserError(f"recipe.crop of {recipe.crop} pixels is as large as the images of {shape_text(input)}")
+def check_augmentation(recipe: Recipe, input: Shape) -> None:
+    """Raise UserError where images of (channels, height, width) are too small to be mirrored at their edges or cut."""
+    for name, pixels in (("crop", recipe.crop), ("cutout", recipe.cutout)):
+        if pixels >= min(input[1:]):
+            raise UserError(f"recipe.{name} of {pixels} pixels is as large as the images of {shape_text(input)}")
 
 
 def cropped(images: Tensor, recipe: Recipe, rng: Chance) -> Tensor:

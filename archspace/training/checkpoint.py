@@ -16,7 +16,8 @@ from torch import Tensor
 WEIGHTS, BEFORE = "weights.safetensors", "weights-before.safetensors"
 BESIDE = ("auxiliary", "average")
 """What of a checkpoint stands in the optimiser's file, beside its state."""
-UNREADABLE = (OSError, EOFError, SafetensorError, pickle.UnpicklingError, RuntimeError, LookupError, TypeError)
+UNREADABLE: tuple[type[Exception], ...] = (OSError, EOFError, SafetensorError, pickle.UnpicklingError, RuntimeError)
+UNREADABLE += (LookupError, TypeError, AttributeError, ValueError)
 """What reading a damaged file may raise."""
 
 
@@ -76,7 +77,7 @@ def _loaded(folder: Path, file: Path) -> Checkpoint | None:
         weights = load_file(file)
         optimizer = torch.load(folder / _optimizer_file(epoch), map_location="cpu", weights_only=True)
         beside = {name: optimizer.pop(name, {}) for name in BESIDE}
-    except (*UNREADABLE, ValueError):
+    except UNREADABLE:
         return None
     return Checkpoint(epoch, weights, optimizer, **beside)
 
@@ -86,7 +87,7 @@ def _epoch_of(file: Path) -> int | None:
     try:
         with safe_open(file, framework="pt") as opened:
             return int(opened.metadata()["epoch"])
-    except (*UNREADABLE, ValueError):
+    except UNREADABLE:
         return None
 
 

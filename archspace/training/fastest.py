@@ -181,6 +181,7 @@ def _step(genome: Genome, task: Task, recipe: Recipe, mode: Mode, best: float) -
             times.append(time.perf_counter() - began)
             if mode.device == "cpu" and times[0] > HOPELESS * best:
                 return times[0]
+    step.release()
     return min(times[1:])
 
 

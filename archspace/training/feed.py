@@ -65,7 +65,10 @@ class Feed:
     def normalised(self, images: Tensor) -> Tensor:
         """Bytes as numbers of mean 0 and variance 1, in the mode's layout."""
         order = torch.channels_last if self.mode.channels_last else torch.contiguous_format
-        return ((images.float() - self.mean) / self.std).contiguous(memory_format=order)
+        pixels = (images.float() - self.mean) / self.std
+        # Images of one channel pass for both orders, whichever their strides are, and strides are what a convolution
+        # goes by: in channels_last ones a network placed for the other order meets a kernel that damages memory.
+        return pixels.clone(memory_format=order) if pixels.shape[1] == 1 else pixels.contiguous(memory_format=order)
 
     def _fetched(self, places: Tensor) -> tuple[Tensor, Tensor]:
         images, labels = self.images[places], self.labels[places]

@@ -99,7 +99,7 @@ def train(
             with products_of(mode):
                 yield _one_epoch(training, held_out, seed, epoch, task.classes)
     finally:
-        stepper.replay = None  # it refers back to the stepper: a GPU's memory would wait for the garbage collector
+        stepper.release()
 
 
 def _one_epoch(training: Training, held_out: Feed, seed: int, epoch: int, classes: int) -> tuple[Epoch, Checkpoint]:
@@ -135,7 +135,7 @@ def _steps(training: Training, epoch: int, rng: Chance) -> float:
     steps = -(-len(order) // recipe.batch)
     for number, (pixels, labels) in enumerate(_batches(training.data, order, recipe, rng), start=1):
         step(mixed(pixels, labels, recipe, rng), learning_rate(recipe, epoch - 1 + number / steps))
-    return float(step.total) / steps
+    return float(step.total) / len(order)
 
 
 def _batches(data: Feed, order: Tensor, recipe: Recipe, rng: Chance) -> Iterator[tuple[Tensor, Tensor]]:

@@ -25,7 +25,9 @@ def estimate_norms(network: nn.Module, forward: Forward, data: Feed, recipe: Rec
         norm.train()
     order = torch.randperm(len(data))[: recipe.norm_batches * recipe.batch]
     with torch.no_grad():
-        places = [some for some in order.split(recipe.batch) if len(some) > 1]  # type: ignore[no-untyped-call]
+        # Each counts alike, so that one of a few images would count for more than it knows.
+        whole = len(order) - len(order) % recipe.batch
+        places = torch.split(order[:whole] if whole else order, recipe.batch)
         for images, _ in data.batches(places):
             forward(network, data.normalised(images))
     for norm, momentum in zip(norms, momenta, strict=True):

@@ -105,7 +105,11 @@ def default_rungs(epochs: int) -> tuple[int, ...]:
 
 
 def with_settings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
-    """The recipe with `recipe.KEY=VALUE` settings applied; changed epochs bring their own rungs. Raises UserError."""
+    """The recipe with `recipe.KEY=VALUE` settings applied.
+
+    Changed epochs bring their own rungs, and so does a changed warm-up where they were the usual ones.
+    Raises UserError.
+    """
     changes: dict[str, Any] = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
@@ -114,8 +118,9 @@ def with_settings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
             known = ", ".join(f"recipe.{field}" for field in Recipe.model_fields)
             raise UserError(f"--set {setting}: expected recipe.KEY=VALUE with one of {known}")
         changes[name] = _value(name, value.strip())
-    epochs = str(changes.get("epochs"))
-    if "rungs" not in changes and epochs.isdecimal() and len(epochs) <= len(str(_MOST)):
+    epochs = str(changes.get("epochs", recipe.epochs))
+    usual = "epochs" in changes or ("warmup" in changes and recipe.rungs == rungs_for(recipe.epochs, recipe.warmup))
+    if "rungs" not in changes and usual and epochs.isdecimal() and len(epochs) <= len(str(_MOST)):
         changes["rungs"] = rungs_for(int(epochs), changes.get("warmup", recipe.warmup))
     try:
         return Recipe.model_validate({**recipe.model_dump(), **changes})

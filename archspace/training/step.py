@@ -72,7 +72,7 @@ class Replay:
 class Stepper:
     """Steps of one network; a batch goes through in `parts` of it, one after another.
 
-    `total` is the sum of the losses of the network's own scores, on the device.
+    `total` is the sum of the losses of the network's own scores over images, on the device.
     """
 
     network: Network
@@ -104,13 +104,17 @@ class Stepper:
         if self.average is not None:
             self.average.update(self.network)
 
+    def release(self) -> None:
+        """Let a recording go, which refers back to the stepper: a GPU's memory would wait for the garbage collector."""
+        self.replay = None
+
     def _replayed(self, images: Tensor, labels: Tensor, others: Tensor) -> None:
         mixes = bool(self.recipe.mixup or self.recipe.cutmix)
         self._learn(Mixed(images, labels, others, self.share if mixes else 1.0))
 
     def _learn(self, batch: Mixed) -> None:
         self.optimizer.zero_grad(set_to_none=True)  # before the forward pass, whose maps would lie beside them
-        self.total += self._gradients(batch)
+        self.total += self._gradients(batch) * len(batch.labels)
         if self.recipe.clip:
             parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
             nn.utils.clip_grad_norm_(parameters, self.recipe.clip)
