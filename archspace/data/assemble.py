@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from archspace.data.normal import from_sums
+from archspace.data.normalisation import mean_and_deviation
 from archspace.data.options import Options
 from archspace.data.source import Source
 from archspace.data.split import Cut, Where, cut, missing_classes
@@ -45,7 +45,7 @@ def assemble(
     if left:
         raise UserError(f"task {name}: no image of class {_few(left)} is left for train; keep more images in train")
     channels, height, width = parts["train"].images.shape[1:]
-    mean, std = from_sums(parts[where.train.part].sums[where.train.stretch], height * width)
+    mean, std = mean_and_deviation(parts[where.train.part].sums[where.train.stretch], height * width)
     return Task(
         name=name,
         input=(channels, height, width),

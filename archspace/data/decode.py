@@ -19,6 +19,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from archspace.data.images import Bytes, Decoded, Look
+from archspace.data.normalisation import sums_of
 from archspace.data.source import CHUNK, Job, Part
 from archspace.data.split import stratified_order
 
@@ -55,7 +56,7 @@ def decode_part(part: Part, look: Look, seed: int, path: Path, told: str, progre
         start = _head(file, (number, *look.shape))
         for decoded in results:
             places = place[done : done + len(decoded.images)]
-            sums[places] = _sums(decoded.images)
+            sums[places] = sums_of(decoded.images)
             for index, (image, position) in enumerate(zip(decoded.images, places.tolist(), strict=True)):
                 if index not in decoded.broken:
                     file.seek(start + position * image.nbytes)
@@ -133,9 +134,3 @@ def _keep(path: Path, kept: NDArray[np.int64]) -> None:
             file.write(images[kept[start : start + CHUNK]].data)  # buffered: all of it, or an error
     del images
     beside.replace(path)
-
-
-def _sums(images: Bytes) -> NDArray[np.int64]:
-    squares = np.square(images, dtype=np.uint16)
-    both = [values.sum(axis=(2, 3), dtype=np.int64) for values in (images, squares)]
-    return np.stack(both, axis=-1)

@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch.nn import functional as F
 
-from archspace.data.normal import from_grey
+from archspace.data.normalisation import mean_and_deviation, sums_of
 from archspace.data.tasks import Progress, Split, Task
 from archspace.errors import UserError
 
@@ -30,7 +30,7 @@ def digits(argument: str, options: Mapping[str, str], _: Progress) -> Task:
     labels = torch.from_numpy(bunch.target).long()
     rest, test = train_test_split(range(len(labels)), test_size=360, stratify=bunch.target, random_state=SPLIT_SEED)
     train, val = train_test_split(rest, test_size=360, stratify=bunch.target[rest], random_state=SPLIT_SEED)
-    mean, std = from_grey(images[train])
+    mean, std = mean_and_deviation(sums_of(images[train].numpy()), SIDE * SIDE)
     return Task(
         name="digits",
         input=(1, SIDE, SIDE),

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from archspace.data.normal import from_grey
+from archspace.data.normalisation import mean_and_deviation, sums_of
 from archspace.data.tasks import Progress, Split, Task, task_name
 from archspace.errors import UserError
 from archspace.plainwords import told
@@ -131,7 +131,7 @@ def hierarchy(argument: str, options: Mapping[str, str], progress: Progress) -> 
     labels, leaves = draw_data(asked, grammar, rng)
     images = np.concatenate(list(_rendered(asked, glyphs, leaves, rng, progress)))
     train, val, test = (Split(torch.from_numpy(images[part]), torch.from_numpy(labels[part])) for part in _parts(asked))
-    mean, std = from_grey(train.images)
+    mean, std = mean_and_deviation(sums_of(train.images.numpy()), train.images[0].numel())
     changed = asked.model_dump(exclude_defaults=True)
     return Task(
         name=task_name("hierarchy", [f"{key}={value}" for key, value in sorted(changed.items())]),

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 IMAGES = ("img", "image")
 LABELS = ("label", "fine_label", "labels")
+HELD_OUT = {name for name, split in SPLITS.items() if split != "train"}
+"""Words in the name of a file that might not be for training."""
 
 
 def parquet_files(folder: Path) -> list[Path]:
@@ -52,13 +54,8 @@ def split_files(files: Sequence[Path]) -> dict[str, list[Path]]:
     for file in files:
         splits.setdefault(SPLITS.get(words[file][0], ""), []).append(file)
     rest = splits.pop("", [])
-    for file in [] if splits else rest:
-        other = next((word for word in words[file] if SPLITS.get(word, "train") != "train"), None)
-        if other:  # taken for train, its images might be tested on and trained on
-            raise UserError(
-                f"{file}: is it for {SPLITS[other]}? Then let its name begin with {other}, and others with "
-                f"train; else take {other} out of its name"
-            )
+    if not splits:
+        _refuse_held_out(words)
     if splits and rest:
         raise UserError(
             f"{rest[0]}: is neither train, validation nor test by its name, as the files beside it are; "
@@ -67,6 +64,17 @@ def split_files(files: Sequence[Path]) -> dict[str, list[Path]]:
     if splits and "train" not in splits:
         raise UserError(f"{files[0].parent}: no file's name begins with train; add the train files")
     return splits or {"train": rest}
+
+
+def _refuse_held_out(words: Mapping[Path, Sequence[str]]) -> None:
+    """Raise UserError where files without a split in front of their names may be tested on: they would be train."""
+    for file, parts in words.items():
+        other = next((word for word in parts if word in HELD_OUT), None)
+        if other:
+            raise UserError(
+                f"{file}: is it for {SPLITS[other]}? Then let its name begin with {other}, and others with train; else "
+                f"take {other} out of its name"
+            )
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,10 @@ from torch import Tensor
 WEIGHTS, BEFORE = "weights.safetensors", "weights-before.safetensors"
 BESIDE = ("auxiliary", "average")
 """What of a checkpoint stands in the optimiser's file, beside its state."""
-UNREADABLE: tuple[type[Exception], ...] = (OSError, EOFError, SafetensorError, pickle.UnpicklingError, RuntimeError)
-UNREADABLE += (LookupError, TypeError, AttributeError, ValueError)
+UNREADABLE = (
+    *(OSError, EOFError, SafetensorError, pickle.UnpicklingError),
+    *(RuntimeError, LookupError, TypeError, AttributeError, ValueError),
+)
 """What reading a damaged file may raise."""
 
 

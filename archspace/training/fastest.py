@@ -172,16 +172,18 @@ def _step(genome: Genome, task: Task, recipe: Recipe, mode: Mode, best: float) -
     images, labels = next(iter(few.in_order(count)))
     times: list[float] = []
     with torch.random.fork_rng(devices=[mode.device] if mode.device == "cuda" else []), products_of(mode):
-        until = time.perf_counter() + SECONDS
-        while len(times) < 3 or time.perf_counter() < until:
-            began = time.perf_counter()
-            step(Mixed(few.normalised(images), labels, labels, 1.0), recipe.peak)
-            if mode.device == "cuda":
-                torch.cuda.synchronize()
-            times.append(time.perf_counter() - began)
-            if mode.device == "cpu" and times[0] > HOPELESS * best:
-                return times[0]
-    step.release()
+        try:
+            until = time.perf_counter() + SECONDS
+            while len(times) < 3 or time.perf_counter() < until:
+                began = time.perf_counter()
+                step(Mixed(few.normalised(images), labels, labels, 1.0), recipe.peak)
+                if mode.device == "cuda":
+                    torch.cuda.synchronize()
+                times.append(time.perf_counter() - began)
+                if mode.device == "cpu" and times[0] > HOPELESS * best:
+                    return times[0]
+        finally:
+            step.release()
     return min(times[1:])
 
 
