@@ -66,11 +66,11 @@ def bare(name: str, task: Task, recipe: Recipe, mode: Mode) -> float:
         once = recorded(step, optimizer, recipe) if mode.compiled == "graphs" else step
         for _ in range(1 if mode.device == "cpu" else 20):
             once()
-        wait(mode)
+        wait(mode.device)
         began, steps = time.perf_counter(), -(-len(task.train.labels) // recipe.batch)
         for _ in range(steps):
             once()
-        wait(mode)
+        wait(mode.device)
     return steps * recipe.batch / (time.perf_counter() - began)
 
 
@@ -92,34 +92,35 @@ def engine(name: str, task: Task, recipe: Recipe, mode: Mode, epochs: int = 2) -
     return [epoch for epoch, _ in train(network, task, few, mode, 0)][1:]
 
 
-def plain(name: str, task: Task, recipe: Recipe, mode: Mode, workers: int) -> float:
+def plain(name: str, task: Task, recipe: Recipe, device: str, workers: int) -> float:
     """Images a second of the loop most people write, in float32 as torch has it by default.
 
-    The second epoch counts, of workers that are there already; all that they fetch for it falls into its time.
+    Meant for a process of its own, in which nobody has set up memory. The second epoch counts, of workers that are
+    there already; all that they fetch for it falls into its time.
     """
-    network, on_gpu = archspace.build(name, task.input, task.classes).to(mode.device).train(), mode.device == "cuda"
+    network, on_gpu = archspace.build(name, task.input, task.classes).to(device).train(), device == "cuda"
     pictures = Images(task, recipe.crop)
     loader = DataLoader(
         pictures, recipe.batch, shuffle=True, num_workers=workers, pin_memory=on_gpu, persistent_workers=True
     )
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
     for _ in range(2):
-        wait(mode)
+        wait(device)
         began = time.perf_counter()
         for images, labels in loader:
-            scores = network(images.to(mode.device, non_blocking=on_gpu))
-            loss = F.cross_entropy(scores, labels.to(mode.device, non_blocking=on_gpu))
+            scores = network(images.to(device, non_blocking=on_gpu))
+            loss = F.cross_entropy(scores, labels.to(device, non_blocking=on_gpu))
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             loss.item()  # a running mean of the loss, as most loops print it
-        wait(mode)
+        wait(device)
     return len(pictures) / (time.perf_counter() - began)
 
 
-def wait(mode: Mode) -> None:
+def wait(device: str) -> None:
     """Until the device has done what it was given."""
-    if mode.device == "cuda":
+    if device == "cuda":
         torch.cuda.synchronize()
 
 

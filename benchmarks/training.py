@@ -2,8 +2,8 @@
 
 (a) forward, backward and step on one fixed batch that lies on the device, in the engine's mode; (b) archspace's epochs
 with the augmentation of a recipe, evaluation left aside; (c) the loop most people write: a DataLoader with workers,
-transforms of single images in Pillow, float32. The same network, batch and images; rounds of all three in turn. On a
-CPU, a last part trains one network on all cores, and one on each core at the same time.
+transforms of single images in Pillow, float32, in a process of its own. The same network, batch and images; rounds of
+all three in turn. On a CPU, a last part trains one network on all cores, and one on each core at the same time.
 
 Run it as `ARCHSPACE_DATA=... python benchmarks/training.py`, on a GPU with `--compiled graphs` for recorded steps and
 `--recipe standard --epochs 4` for whole epochs too; it prints, and adds each network to results/training.json, or
@@ -56,6 +56,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--whole", action="store_true", help="all training images, whatever it takes")
     parser.add_argument("--sides", action="store_true", help="a process of many threads against many of one")
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--plain", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, default=RESULTS / ("training_gpu.json" if gpu else "training.json"))
     return parser.parse_args()
 
@@ -118,13 +119,27 @@ def _works(
         works[f"bare{_kind(compiled)}"] = partial(bare, name, task, recipe, mode)
         works[f"archspace{_kind(compiled)}"] = partial(ours, compiled, recipe, mode)
     if asked.workers:
-        _, recipe, mode = settings[asked.compiled[0]]
-        works["plain"] = partial(plain, name, task, recipe, mode, asked.workers)
+        works["plain"] = partial(plain_alone, name, asked, len(task.train.labels))
     return works
 
 
 def _kind(compiled: str) -> str:
     return "" if compiled == "off" else f", compile={compiled}"
+
+
+def plain_alone(name: str, asked: argparse.Namespace, images: int) -> float:
+    """Images a second of the plain loop, in a process that archspace has set nothing in."""
+    command = [sys.executable, __file__, name, "--recipe", asked.recipe, "--workers", str(asked.workers)]
+    command += ["--batch", str(asked.batch)] if asked.batch else []
+    done = subprocess.run([*command, "--plain", str(images)], stdout=subprocess.PIPE, text=True, check=True)
+    return float(done.stdout.split()[-1])
+
+
+def print_plain(name: str, asked: argparse.Namespace) -> None:
+    """What `plain_alone` asks for, in that process."""
+    known = load_recipe(asked.recipe)
+    recipe = known.model_copy(update={"batch": asked.batch or known.batch})
+    print(plain(name, part_of(load_task("cifar10"), asked.plain), recipe, choose_device(), asked.workers))
 
 
 def side_by_side(name: str, recipe: str, processes: int, threads: int) -> float:
@@ -167,6 +182,8 @@ def main() -> None:
     asked = options()
     if asked.worker is not None:
         return worker(asked.networks[0], asked.recipe, asked.worker)
+    if asked.plain is not None:
+        return print_plain(asked.networks[0], asked)
     failed = False
     for name in asked.networks:
         began = time.perf_counter()

@@ -10,7 +10,7 @@ import pytest
 
 from archspace.document import read_text
 from archspace.errors import UserError
-from archspace.training.device import choose_mode
+from archspace.training.device import choose_mode, has_avx512
 from archspace.training.mode import Mode
 from archspace.training.optimizer import learning_rate
 from archspace.training.recipe import Recipe, default_rungs, with_settings
@@ -58,7 +58,8 @@ def test_default_rungs_lie_a_factor_of_three_apart(epochs: int, rungs: tuple[int
 
 def test_the_precision_and_the_layout_may_be_chosen() -> None:
     assert choose_mode(Recipe(precision="bf16"), "cpu") == Mode("cpu", True, True, fused=True)
-    assert choose_mode(Recipe(precision="fp32"), "cpu") == Mode("cpu", False, False, fused=True)
+    assert choose_mode(Recipe(precision="fp32"), "cpu") == Mode("cpu", False, has_avx512(), fused=True)
+    assert choose_mode(Recipe(precision="fp32", layout="contiguous"), "cpu") == Mode("cpu", False, False, fused=True)
     assert choose_mode(Recipe(precision="bf16", layout="contiguous"), "cpu") == Mode("cpu", True, False, fused=True)
     assert choose_mode(Recipe(precision="fp32", layout="channels_last"), "cpu") == Mode("cpu", False, True, fused=True)
     for device, compiled in (("cuda", "graphs"), ("cpu", "off")):

@@ -1,7 +1,10 @@
 """The training loop, what it measures and when it gives up."""
 
 import math
+import os
+import shutil
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -219,6 +222,22 @@ def test_the_train_loss_counts_every_image_alike() -> None:
     (epoch,), _ = trained(task, recipe, model=model)
     _, cross_entropy = evaluate(model, feed(task.train, task, CPU))
     assert epoch.train_loss == pytest.approx(cross_entropy, rel=1e-5)
+
+
+@pytest.mark.parametrize("backend", ["eager", pytest.param("inductor", marks=pytest.mark.slow)])
+def test_a_compiled_network_trains_as_it_does_otherwise(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By torch's compiler, and by the part of it that needs no C++ compiler."""
+    if backend == "inductor" and not shutil.which(os.environ.get("CXX", "g++")):
+        pytest.skip("torch.compile needs a C++ compiler")
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+    task, recipe = few(50), ONCE.model_copy(update={"batch": 20})  # the last batch is smaller
+    genome = replace(GENOME, survival=Survival())
+    ((usual,), (as_usual,)), ((epoch,), (compiled,)) = (
+        trained(task, recipe, mode, model=network(genome)) for mode in (CPU, replace(CPU, compiled="on"))
+    )
+    assert epoch.train_loss == pytest.approx(usual.train_loss, rel=1e-3)
+    for name, value in as_usual.weights.items():
+        torch.testing.assert_close(compiled.weights[name], value, rtol=1e-2, atol=1e-4)
 
 
 def test_norms_are_estimated_from_whole_batches_alone() -> None:

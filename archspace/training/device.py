@@ -17,11 +17,12 @@ def choose_device() -> str:
 def choose_mode(recipe: Recipe, device: str) -> Mode:
     """The mode a recipe asks for; `auto` takes what usually is fastest: see archspace.training.fastest to measure it.
 
-    bf16 where the hardware multiplies it natively (a CPU without is slower with it), and channels_last with it.
+    bf16 on GPUs that have it and on CPUs with AMX; channels_last with it, on every GPU, and on CPUs with AVX-512.
     CUDA graphs only where there is CUDA.
     """
-    bf16 = has_bf16(device) if recipe.precision == "auto" else recipe.precision == "bf16"
-    last = bf16 or device == "cuda" if recipe.layout == "auto" else recipe.layout == "channels_last"
+    bf16 = _gains_by_bf16(device) if recipe.precision == "auto" else recipe.precision == "bf16"
+    usually_last = bf16 or device == "cuda" or has_avx512()
+    last = usually_last if recipe.layout == "auto" else recipe.layout == "channels_last"
     compiled = "off" if recipe.compile == "graphs" and device != "cuda" else recipe.compile
     return Mode(device, bf16, last, fused=True, tf32=device == "cuda", compiled=compiled)
 
@@ -32,6 +33,16 @@ def has_bf16(device: str) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def has_avx512() -> bool:
+    """Whether torch computes with vectors of 512 bits on this machine's CPU."""
+    return bool(torch.backends.cpu.get_cpu_capability() == "AVX512")
+
+
+def _gains_by_bf16(device: str) -> bool:
+    """Whether bfloat16 is faster for most networks: of CPUs without AMX some gain by it, others lose."""
+    return has_bf16(device) if device == "cuda" else bool(torch.cpu.get_capabilities().get("amx_bf16"))
 
 
 def free_bytes(device: str) -> int:

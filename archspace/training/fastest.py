@@ -19,9 +19,10 @@ from archspace.genome import Genome
 from archspace.measure.calibration import cache_folder
 from archspace.network import build
 from archspace.training.augment import Mixed
-from archspace.training.device import choose_mode, has_bf16
+from archspace.training.device import choose_mode, has_avx512, has_bf16
 from archspace.training.feed import feed
 from archspace.training.forward import forward_of, products_of
+from archspace.training.heap import keep_freed_memory
 from archspace.training.mode import Mode
 from archspace.training.optimizer import make_optimizer
 from archspace.training.place import place
@@ -58,8 +59,8 @@ def kind_of(genome: Genome) -> str:
 def candidates(recipe: Recipe, device: str) -> tuple[Mode, ...]:
     """The modes that a recipe leaves open, the usual one first; bfloat16 only where the device has it.
 
-    On a CPU float32 is not tried in channels_last order, nor a step that is not fused: they gain about a tenth, which
-    is the noise of measuring, and the last bits of a curve would hang on that.
+    On a CPU without AVX-512 float32 is not tried in channels_last order, nor on any CPU a step that is not fused: they
+    gain about a tenth, which is the noise of measuring, and the last bits of a curve would hang on that.
     """
     usual = choose_mode(recipe, device)
     precisions = {usual.bf16} if recipe.precision != "auto" else {False, has_bf16(device)}
@@ -76,7 +77,9 @@ def _layouts(recipe: Recipe, usual: Mode, bf16: bool) -> tuple[bool, ...]:
     """Whether images lie in channels_last order: what may be tried in a precision."""
     if recipe.layout != "auto":
         return (usual.channels_last,)
-    return (bf16,) if usual.device == "cpu" else (False, True)
+    if usual.device == "cuda":
+        return (False, True)
+    return (True,) if bf16 else (True, False)[not has_avx512() :]
 
 
 def _steps(usual: Mode) -> tuple[bool, ...]:
@@ -164,6 +167,8 @@ def _seconds(genome: Genome, task: Task, recipe: Recipe, mode: Mode, best: float
 
 def _step(genome: Genome, task: Task, recipe: Recipe, mode: Mode, best: float) -> float:
     """Seconds of a training step on one batch, the least of several."""
+    if mode.device == "cpu":
+        keep_freed_memory()
     network = build(draw(genome, task.input, task.classes), torch.Generator().manual_seed(0)).train()
     place(network, mode)
     step = Stepper(network, None, make_optimizer(network, recipe, mode), None, recipe, forward_of(network, mode), 1)

@@ -22,7 +22,9 @@ class Forward:
     def __call__(self, network: nn.Module, images: Tensor) -> Tensor:
         """Scores (N, classes) in float32; images in the mode's layout."""
         with self.autocast():
-            scores: Tensor = self.compiled(images) if self.compiled and network.training else network(images)
+            scores: Tensor = (
+                self.compiled(images) if self.compiled is not None and network.training else network(images)
+            )
         return scores.float()
 
     def autocast(self) -> torch.autocast:

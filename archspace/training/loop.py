@@ -21,6 +21,7 @@ from archspace.training.checkpoint import Checkpoint
 from archspace.training.evaluation import evaluate
 from archspace.training.feed import Feed, feed
 from archspace.training.forward import forward_of, products_of
+from archspace.training.heap import keep_freed_memory
 from archspace.training.mode import Mode
 from archspace.training.norms import estimate_norms
 from archspace.training.optimizer import learning_rate, make_optimizer
@@ -78,6 +79,8 @@ def train(
     With auxiliary `heads` the loss is CE(network) + weight x sum of CE(head); measured is the network alone. Batches
     are passed in `parts`, whose gradients add up, where a whole one takes too much memory. Raises Diverged.
     """
+    if mode.device == "cpu":
+        keep_freed_memory()
     place(network, mode)
     if heads is not None:
         heads.to(mode.device)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 
+from archspace.training.heap import hand_back
+
 SIGNS = ("out of memory", "can't allocate memory", "cannot allocate memory", "alloc_failed", "bad_alloc")
 """What errors of CUDA's libraries, of torch and of the system say, in small letters."""
 _PROCESS = Path("/proc/self")
@@ -22,6 +24,7 @@ def out_of_memory(error: BaseException) -> bool:
 
 def forget_peak() -> None:
     """Have `peak_memory` count from now on, where the system lets it."""
+    hand_back()  # else what the training before has left would count
     if _on_gpu():
         torch.cuda.reset_peak_memory_stats()
     with contextlib.suppress(OSError):
