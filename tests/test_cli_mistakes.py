@@ -136,6 +136,18 @@ def test_a_wrong_argument_is_told(call: Caller, arguments: tuple[str, ...], told
     assert not Path("runs").exists()
 
 
+@pytest.mark.parametrize("command", [SEARCH, ("train", "ResNet-20_A_c10")])
+def test_compiling_without_a_compiler_is_refused(
+    call: Caller, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", "/nowhere/c++")
+    monkeypatch.setattr("archspace.training.feasible.choose_device", lambda: "cpu")
+    (line,) = refused(call(*command, "--set", "recipe.compile=on"))
+    assert "needs a C++ compiler on a CPU, and /nowhere/c++ is not found" in line
+    assert not Path("runs").exists()
+    assert not Path("trained").exists()
+
+
 def test_a_run_that_exists_is_not_begun_again(call: Caller) -> None:
     Ledger.create(Path("runs/t"), tiny.config())
     (line,) = refused(call(*SEARCH, "--name", "t"))
