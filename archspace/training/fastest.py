@@ -19,7 +19,7 @@ from archspace.genome import Genome
 from archspace.measure.calibration import cache_folder
 from archspace.network import build
 from archspace.training.augment import Mixed
-from archspace.training.device import choose_mode, has_avx512, has_bf16
+from archspace.training.device import choose_mode, has_bf16
 from archspace.training.feed import feed
 from archspace.training.forward import forward_of, products_of
 from archspace.training.heap import keep_freed_memory
@@ -59,8 +59,8 @@ def kind_of(genome: Genome) -> str:
 def candidates(recipe: Recipe, device: str) -> tuple[Mode, ...]:
     """The modes that a recipe leaves open, the usual one first; bfloat16 only where the device has it.
 
-    On a CPU without AVX-512 float32 is not tried in channels_last order, nor on any CPU a step that is not fused: they
-    gain about a tenth, which is the noise of measuring, and the last bits of a curve would hang on that.
+    On a CPU other orders of images are not tried, nor a step that is not fused: on many networks they gain or lose about
+    a tenth, which is the noise of measuring, and the last bits of a curve would hang on that.
     """
     usual = choose_mode(recipe, device)
     precisions = {usual.bf16} if recipe.precision != "auto" else {False, has_bf16(device)}
@@ -77,9 +77,7 @@ def _layouts(recipe: Recipe, usual: Mode, bf16: bool) -> tuple[bool, ...]:
     """Whether images lie in channels_last order: what may be tried in a precision."""
     if recipe.layout != "auto":
         return (usual.channels_last,)
-    if usual.device == "cuda":
-        return (False, True)
-    return (True,) if bf16 else (True, False)[not has_avx512() :]
+    return (bf16 or usual.channels_last,) if usual.device == "cpu" else (False, True)
 
 
 def _steps(usual: Mode) -> tuple[bool, ...]:
