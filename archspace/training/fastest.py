@@ -59,8 +59,8 @@ def kind_of(genome: Genome) -> str:
 def candidates(recipe: Recipe, device: str) -> tuple[Mode, ...]:
     """The modes that a recipe leaves open, the usual one first; bfloat16 only where the device has it.
 
-    On a CPU other orders of images are not tried, nor a step that is not fused: on many networks they gain or lose about
-    a tenth, which is the noise of measuring, and the last bits of a curve would hang on that.
+    On a CPU other orders of images are not tried, nor a step that is not fused: on many networks they gain or lose a
+    tenth, which is the noise of measuring, and the last bits of a curve would hang on that.
     """
     usual = choose_mode(recipe, device)
     precisions = {usual.bf16} if recipe.precision != "auto" else {False, has_bf16(device)}
