@@ -25,10 +25,10 @@ from archspace.records.training import FILE, TrainingConfig, differences, read_t
 from archspace.searching.machine import cores, describe, versions
 from archspace.searching.trial import TrialSpec, epochs_of
 from archspace.trained import Tell, Trained, read_trained, refuse_changed
+from archspace.training.augment import check_augmentation
 from archspace.training.checkpoint import is_damaged, load_checkpoint
 from archspace.training.device import choose_device
 from archspace.training.fastest import fastest
-from archspace.training.feasible import check_recipe
 from archspace.training.mode import Mode
 from archspace.training.recipe import Recipe, with_settings
 from archspace.training.recipefile import DEFAULT, load_recipe
@@ -72,7 +72,7 @@ def train(
     _check(device, threads)
     tell, show = told or (lambda _: None), progress or (lambda *_: None)
     data = load_task(task, show)
-    costs = _fitting(found, data, known, device)
+    costs = _fitting(found, data, known)
     place = Path(folder) if folder is not None else _usual_folder(found, data, named, seed)
     there = _read(place)
     device = device or (there.device if there else choose_device())
@@ -226,14 +226,14 @@ def _check(device: str | None, threads: int | None) -> None:
         raise UserError(f"threads {threads}: this process may use 1 to {cores()} cores")
 
 
-def _fitting(found: Found, task: Task, recipe: Recipe, device: str | None) -> Cost:
+def _fitting(found: Found, task: Task, recipe: Recipe) -> Cost:
     """The cost of a network at the task's input; raises UserError where it cannot be trained on such images."""
     where = f"cannot be trained on {task.name} at {shape_text(task.input)}"
     try:
         costs = cost(draw(found.genome, task.input, task.classes))
     except GenomeError as error:
         raise UserError(f"{found.name} {where}: {error}") from None
-    check_recipe(recipe, task.input, device)
+    check_augmentation(recipe, task.input)
     return costs
 
 

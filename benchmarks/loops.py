@@ -17,6 +17,7 @@ import archspace
 from archspace.data.tasks import Split, Task
 from archspace.training.feed import feed
 from archspace.training.forward import forward_of, products_of
+from archspace.training.heap import keep_freed_memory
 from archspace.training.loop import Epoch, train
 from archspace.training.mode import Mode
 from archspace.training.optimizer import make_optimizer, set_rate
@@ -50,6 +51,8 @@ class Images(Dataset[tuple[Tensor, int]]):
 
 def bare(name: str, task: Task, recipe: Recipe, mode: Mode) -> float:
     """Images a second of the step alone: forward, backward, optimiser, on one batch that lies there already."""
+    if mode.device == "cpu":
+        keep_freed_memory()
     network = archspace.build(name, task.input, task.classes).train()
     place(network, mode)
     optimizer, forward = make_optimizer(network, recipe, mode), forward_of(network, mode)

@@ -4,8 +4,8 @@ Forward, backward and step on one batch of random images, one thread, memory kep
 rounds of all modes in turn, ratios to fp32 in contiguous order within each round. Grouped convolutions of few channels
 are joined in fp32, as the engine joins them; in one more mode they are not.
 
-Run it as `python benchmarks/modes.py [--quick]`; it prints, and adds each network to results/modes.json as soon as it
-is measured.
+Run it as `python benchmarks/modes.py [--quick]`; it prints, and writes results/modes.json anew, each network as soon
+as it is measured.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from torch.nn import functional as F
 import archspace
 from archspace.genome import Shape
 from archspace.searching.machine import describe, versions
-from archspace.training.device import has_bf16
+from archspace.training.device import cpu_name, has_bf16
 from archspace.training.forward import forward_of
 from archspace.training.groups import JoinedConv2d
 from archspace.training.heap import keep_freed_memory
@@ -91,6 +91,8 @@ def measure(name: str, input: Shape, batch: int, rounds: int) -> dict[str, Any]:
     """Images a second in each mode, and their ratios to the first."""
     made = {what: stepper(name, input, batch, mode, what != ALONE) for what, mode in modes().items()}
     steps = {what: step for what, step in made.items() if step is not None}
+    for step in steps.values():
+        step()  # the first one warms up
     counts = {what: max(2, int(SECONDS / seconds_of(step, 1))) for what, step in steps.items()}
     speeds: dict[str, list[float]] = {what: [] for what in steps}
     for _ in range(rounds):
@@ -124,7 +126,8 @@ def main() -> None:
     quick = parser.parse_args().quick
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    about = {"machine": describe(), "instructions": torch.backends.cpu.get_cpu_capability(), "versions": versions()}
+    capabilities = {name: value for name, value in torch.cpu.get_capabilities().items() if value is True}
+    about = {"machine": describe(), "instructions": [cpu_name(), *capabilities], "versions": versions()}
     result: dict[str, Any] = about | {"threads": 1, "memory kept": keep_freed_memory()}
     for name, image, batch in CASES[:2] if quick else CASES:
         title = f"{name} at {'x'.join(map(str, image))}"

@@ -7,7 +7,7 @@ all three in turn. On a CPU, a last part trains one network on all cores, and on
 
 Run it as `ARCHSPACE_DATA=... python benchmarks/training.py`, on a GPU with `--compiled graphs` for recorded steps and
 `--recipe standard --epochs 4` for whole epochs too; it prints, and adds each network to results/training.json, or
-training_gpu.json, as soon as it is measured.
+training_gpu.json, as soon as it is measured. Each machine's results need a file of their own: `--out`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from loops import bare, engine, part_of, plain
 import archspace
 from archspace.data.tasks import Task, load_task
 from archspace.searching.machine import cores, describe, versions
-from archspace.training.device import choose_device
+from archspace.training.device import choose_device, cpu_name
 from archspace.training.fastest import fastest
 from archspace.training.loop import Epoch
 from archspace.training.mode import Mode
@@ -172,7 +172,7 @@ def spread(values: list[float]) -> dict[str, Any]:
 def add(out: Path, section: str, found: dict[str, Any]) -> None:
     """Put results beside those that the file has."""
     before = json.loads(out.read_text()) if out.exists() else {}
-    about = {"machine": describe(), "instructions": torch.backends.cpu.get_cpu_capability(), "versions": versions()}
+    about = {"machine": describe(), "instructions": cpu_name(), "versions": versions()}
     result = before | about | {section: before.get(section, {}) | found}
     out.write_text(json.dumps(result, indent=2) + "\n")
 

@@ -141,7 +141,8 @@ def test_compiling_without_a_compiler_is_refused(
     call: Caller, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CXX", "/nowhere/c++")
-    monkeypatch.setattr("archspace.training.feasible.choose_device", lambda: "cpu")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     (line,) = refused(call(*command, "--set", "recipe.compile=on"))
     assert "needs a C++ compiler on a CPU, and /nowhere/c++ is not found" in line
     assert not Path("runs").exists()

@@ -49,8 +49,9 @@ def bf16(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _cpu(monkeypatch: pytest.MonkeyPatch, avx512: bool, bf16: bool, amx: bool = False) -> None:
     monkeypatch.setattr(module, "has_bf16", lambda _: bf16)
-    monkeypatch.setattr("archspace.training.device._gains_by_bf16", lambda _: amx)
-    monkeypatch.setattr("archspace.training.device.has_avx512", lambda: avx512)
+    monkeypatch.setattr("archspace.training.device.bf16_is_usual", lambda _: amx)
+    for where in (module.__name__, "archspace.training.device"):
+        monkeypatch.setattr(f"{where}.has_avx512", lambda: avx512)
 
 
 LAST, CONTIGUOUS, BF16 = (False, True), (False, False), (True, True)
@@ -64,6 +65,7 @@ LAST, CONTIGUOUS, BF16 = (False, True), (False, False), (True, True)
         (True, False, False, [LAST]),
         (True, True, False, [LAST, BF16]),
         (True, True, True, [BF16, LAST]),
+        (False, True, True, [BF16, CONTIGUOUS]),  # AMX, but vectors are held to AVX2
     ],
 )
 def test_a_cpu_has_modes_by_its_instructions(

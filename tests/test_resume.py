@@ -5,10 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 from trainings import CPU, RECIPE, few, same, trained
 
 from archspace.training.checkpoint import BEFORE, WEIGHTS, load_checkpoint, save_checkpoint
 from archspace.training.mode import Mode
+from archspace.training.optimizer import make_optimizer, resume_optimizer
 from archspace.training.recipe import Recipe
 
 MODES = {
@@ -16,6 +19,7 @@ MODES = {
     "channels_last": Mode("cpu", bf16=False, channels_last=True),
     "bf16": Mode("cpu", bf16=True, channels_last=False),
     "fused": Mode("cpu", bf16=False, channels_last=False, fused=True),
+    "fused, channels_last": Mode("cpu", bf16=False, channels_last=True, fused=True),
 }
 RECIPES: dict[str, dict[str, Any]] = {
     "crop, flip and cutout": {"crop": 3, "flip": True, "cutout": 8},
@@ -42,6 +46,22 @@ def assert_goes_on_as_it_would_have(folder: Path, recipe: Recipe, mode: Mode) ->
 @pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
 def test_a_resumed_training_goes_on_as_it_would_have(tmp_path: Path, mode: Mode) -> None:
     assert_goes_on_as_it_would_have(tmp_path, RECIPE, mode)
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_momentum_moves_its_own_weights_whichever_order_it_was_kept_in(last: bool) -> None:
+    """A fused step goes through the memory of weights and momentum side by side."""
+    orders = torch.contiguous_format, torch.channels_last
+    conv = nn.Conv2d(4, 8, 3, bias=False).to(memory_format=orders[last])
+    recipe = Recipe(lr=0.5, momentum=0.5, nesterov=False, weight_decay=0.0)
+    optimizer = make_optimizer(conv, recipe, MODES["fused"])
+    state, momentum = optimizer.state_dict(), torch.rand(8, 4, 3, 3)
+    state["state"][0]["momentum_buffer"] = momentum.clone(memory_format=orders[not last])
+    resume_optimizer(optimizer, state)
+    before = conv.weight.detach().clone()
+    conv.weight.grad = torch.zeros_like(conv.weight)
+    optimizer.step()
+    torch.testing.assert_close(conv.weight.detach(), before - recipe.peak * 0.5 * momentum)
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -1,7 +1,6 @@
 """The training loop, what it measures and when it gives up."""
 
 import math
-import os
 import shutil
 from dataclasses import replace
 from functools import partial
@@ -16,7 +15,7 @@ import archspace.training.feed
 import archspace.training.loop
 from archspace.genome import Survival
 from archspace.network import Network
-from archspace.training.device import choose_mode
+from archspace.training.device import choose_mode, cxx_compiler
 from archspace.training.evaluation import evaluate
 from archspace.training.feed import feed
 from archspace.training.forward import Forward
@@ -227,7 +226,7 @@ def test_the_train_loss_counts_every_image_alike() -> None:
 @pytest.mark.parametrize("backend", ["eager", pytest.param("inductor", marks=pytest.mark.slow)])
 def test_a_compiled_network_trains_as_it_does_otherwise(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """By torch's compiler, and by the part of it that needs no C++ compiler."""
-    if backend == "inductor" and not shutil.which(os.environ.get("CXX", "g++")):
+    if backend == "inductor" and not shutil.which(cxx_compiler()):
         pytest.skip("torch.compile needs a C++ compiler")
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
     task, recipe = few(50), ONCE.model_copy(update={"batch": 20})  # the last batch is smaller

@@ -20,8 +20,8 @@ from archspace.records.metrics import read_metrics
 from archspace.searching.machine import Share, describe, plan_share, refuse_without_gpu, versions
 from archspace.searching.queue import Listener, Queue, Training, has_ended, latest
 from archspace.searching.run import check_data, modes_of
+from archspace.training.augment import check_augmentation
 from archspace.training.fastest import alike
-from archspace.training.feasible import check_recipe
 from archspace.training.mode import Mode
 from archspace.training.recipe import Recipe
 from archspace.units import shape_text
@@ -140,7 +140,7 @@ def _check(request: BatchRequest, task: Task) -> None:
     if len(names) != len(set(names)):
         raise AssertionError("trainings of a batch need names of their own")
     for training in request.trainings:
-        check_recipe(training.recipe, task.input)
+        check_augmentation(training.recipe, task.input)
         if reason := unfit(training.genome, task.input, task.classes):
             where = f"cannot be trained on {task.name} at {shape_text(task.input)}"
             raise UserError(f"{training.name} (genome {training.genome.id}) {where}: {reason}")

@@ -26,8 +26,8 @@ from archspace.space.budget import Budget
 from archspace.space.file import read_space
 from archspace.space.sampler import sample
 from archspace.space.space import Space
+from archspace.training.augment import check_augmentation
 from archspace.training.fastest import fastest_of_each
-from archspace.training.feasible import check_recipe
 from archspace.training.mode import Mode
 from archspace.training.recipe import Recipe
 from archspace.training.threads import computing
@@ -185,7 +185,7 @@ def check_trainable(request: Request, task: Task) -> list[Genome]:
 
     Raises UserError where there is none, or where one handed in is not among them, or where the recipe does not fit.
     """
-    check_recipe(request.recipe, task.input)
+    check_augmentation(request.recipe, task.input)
     where = f"cannot be trained on {task.name} at {'x'.join(str(side) for side in task.input)}"
     drawn = sample(request.space, request.budget, LOOKED_AT, derive(request.seed, "trainable"))
     reasons = [unfit(found.genome, task.input, task.classes) for found in drawn]

@@ -22,7 +22,7 @@ from archspace.study.findings import contrasts_of
 from archspace.study.rates import Rate, tuning_trainings
 from archspace.study.results import Results, judged_images
 from archspace.study.run import final_trainings, folder_of
-from archspace.training.feasible import check_recipe
+from archspace.training.augment import check_augmentation
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def plan_study(
     Raises UserError as the study itself would, and where the pilot has none of its arms.
     """
     task = load_task(study.task)
-    check_recipe(study.recipe, task.input)
+    check_augmentation(study.recipe, task.input)
     design = make_design(study, task, tell)
     tuning = tuning_trainings(study, design)
     any_rate = [

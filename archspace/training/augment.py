@@ -8,7 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from archspace.errors import UserError
+from archspace.genome import Shape
 from archspace.training.recipe import Recipe
+from archspace.units import shape_text
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,13 @@ class Chance:
 def chance(seed: int, device: str) -> Chance:
     """Both generators of one epoch."""
     return Chance(torch.Generator(device).manual_seed(seed), np.random.default_rng(seed))
+
+
+def check_augmentation(recipe: Recipe, input: Shape) -> None:
+    """Raise UserError where images of (channels, height, width) are too small to be mirrored at their edges or cut."""
+    for name, pixels in (("crop", recipe.crop), ("cutout", recipe.cutout)):
+        if pixels >= min(input[1:]):
+            raise UserError(f"recipe.{name} of {pixels} pixels is as large as the images of {shape_text(input)}")
 
 
 def cropped(images: Tensor, recipe: Recipe, rng: Chance) -> Tensor:

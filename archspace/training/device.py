@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
+
 import torch
 
+from archspace.errors import UserError
 from archspace.training.mode import Mode
 from archspace.training.recipe import Recipe
 from archspace.training.room import free_memory
@@ -20,7 +25,7 @@ def choose_mode(recipe: Recipe, device: str) -> Mode:
     bf16 on GPUs that have it and on CPUs with AMX; channels_last with it, on every GPU, and on CPUs with AVX-512.
     CUDA graphs only where there is CUDA.
     """
-    bf16 = _gains_by_bf16(device) if recipe.precision == "auto" else recipe.precision == "bf16"
+    bf16 = bf16_is_usual(device) if recipe.precision == "auto" else recipe.precision == "bf16"
     usually_last = bf16 or device == "cuda" or has_avx512()
     last = usually_last if recipe.layout == "auto" else recipe.layout == "channels_last"
     compiled = "off" if recipe.compile == "graphs" and device != "cuda" else recipe.compile
@@ -40,9 +45,28 @@ def has_avx512() -> bool:
     return bool(torch.backends.cpu.get_cpu_capability() == "AVX512")
 
 
-def _gains_by_bf16(device: str) -> bool:
-    """Whether bfloat16 is faster for most networks: of CPUs without AMX some gain by it, others lose."""
+def bf16_is_usual(device: str) -> bool:
+    """Whether most networks are faster in bfloat16: of CPUs that have it without AMX some gain by it, others lose."""
     return has_bf16(device) if device == "cuda" else bool(torch.cpu.get_capabilities().get("amx_bf16"))
+
+
+def cpu_name() -> str:
+    """This machine's CPU as torch sees it: its name, and the vectors that are used."""
+    return f"{torch.cpu.get_capabilities().get('cpu_name', '')} {torch.backends.cpu.get_cpu_capability()}"
+
+
+def cxx_compiler() -> str:
+    """The C++ compiler that compiles networks for a CPU."""
+    return os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")
+
+
+def check_compiler(recipe: Recipe, device: str) -> None:
+    """Raise UserError where a recipe compiles networks and the compiler it takes is missing."""
+    if recipe.compile == "on" and device == "cpu" and not shutil.which(cxx_compiler()):
+        raise UserError(
+            f"recipe.compile=on needs a C++ compiler on a CPU, and {cxx_compiler()} is not found: install it, name "
+            "another in the variable CXX, or leave compile off"
+        )
 
 
 def free_bytes(device: str) -> int:

@@ -19,10 +19,10 @@ from archspace.genome import Genome
 from archspace.measure.calibration import cache_folder
 from archspace.network import build
 from archspace.training.augment import Mixed
-from archspace.training.device import choose_mode, has_bf16
+from archspace.training.device import check_compiler, choose_mode, cpu_name, has_avx512, has_bf16
 from archspace.training.feed import feed
 from archspace.training.forward import forward_of, products_of
-from archspace.training.heap import keep_freed_memory
+from archspace.training.heap import hand_back, keep_freed_memory
 from archspace.training.mode import Mode
 from archspace.training.optimizer import make_optimizer
 from archspace.training.place import place
@@ -59,8 +59,8 @@ def kind_of(genome: Genome) -> str:
 def candidates(recipe: Recipe, device: str) -> tuple[Mode, ...]:
     """The modes that a recipe leaves open, the usual one first; bfloat16 only where the device has it.
 
-    On a CPU other orders of images are not tried, nor a step that is not fused: on many networks they gain or lose a
-    tenth, which is the noise of measuring, and the last bits of a curve would hang on that.
+    On a CPU other orders of images are not tried, nor a step that is not fused: on many networks that makes a tenth,
+    which is the noise of measuring, and the last bits of a curve would hang on that.
     """
     usual = choose_mode(recipe, device)
     precisions = {usual.bf16} if recipe.precision != "auto" else {False, has_bf16(device)}
@@ -77,7 +77,7 @@ def _layouts(recipe: Recipe, usual: Mode, bf16: bool) -> tuple[bool, ...]:
     """Whether images lie in channels_last order: what may be tried in a precision."""
     if recipe.layout != "auto":
         return (usual.channels_last,)
-    return (bf16 or usual.channels_last,) if usual.device == "cpu" else (False, True)
+    return (bf16 or has_avx512(),) if usual.device == "cpu" else (False, True)
 
 
 def _steps(usual: Mode) -> tuple[bool, ...]:
@@ -90,8 +90,10 @@ def fastest(genome: Genome, task: Task, recipe: Recipe, device: str, tell: Calla
     """The fastest mode for a kind of network, of which `genome` is one: remembered, or measured and told.
 
     What is remembered lies in the cache folder, one file for each device, kind, input, batch, thread count and version
-    of torch. Raises GenomeError where the task's images are too small.
+    of torch. Raises GenomeError where the task's images are too small, UserError where a compiler is needed that is not
+    there.
     """
+    check_compiler(recipe, device)
     open_modes = candidates(recipe, device)
     if len(open_modes) == 1 or recipe.compile == "on":  # each mode would be compiled, for minutes
         return open_modes[0]
@@ -161,6 +163,8 @@ def _seconds(genome: Genome, task: Task, recipe: Recipe, mode: Mode, best: float
     finally:
         if mode.device == "cuda":
             torch.cuda.empty_cache()  # else held beside the workers while the search runs
+        else:
+            hand_back()
 
 
 def _step(genome: Genome, task: Task, recipe: Recipe, mode: Mode, best: float) -> float:
@@ -201,7 +205,7 @@ def _time(seconds: float) -> str:
 
 def _file(genome: Genome, task: Task, recipe: Recipe, open_modes: tuple[Mode, ...]) -> Path:
     device = open_modes[0].device
-    name = torch.cuda.get_device_name() if device == "cuda" else torch.backends.cpu.get_cpu_capability()
+    name = torch.cuda.get_device_name() if device == "cuda" else cpu_name()
     key = (
         open_modes,
         name,

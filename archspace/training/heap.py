@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 
 TRIM, MAPPED = -1, -3
@@ -12,15 +13,18 @@ KEPT = 512 * 2**20
 LARGEST = 32 * 2**20
 """Bytes up to which a tensor lies on the heap; glibc takes no more."""
 
+SETTINGS = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TOP_PAD_", "GLIBC_TUNABLES")
+"""Variables by which a user tells glibc how to keep memory."""
+
 
 def keep_freed_memory() -> bool:
     """Let this process keep the memory of tensors that are let go, for those of the next step; whether it does so.
 
     By itself glibc hands it back to the system, which fills each page with zeros once it is asked for again: a tenth
     of the time of a step on a CPU. It holds for the whole process, and no number changes. False where the C library
-    is another one.
+    is another one, or the user has told it how to keep memory.
     """
-    library = _library()
+    library = None if any(name in os.environ for name in SETTINGS) else _library()
     # Either one ends glibc's own adjustment of the other, so both are given.
     return library is not None and bool(library.mallopt(TRIM, KEPT) and library.mallopt(MAPPED, LARGEST))
 

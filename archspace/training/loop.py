@@ -21,10 +21,10 @@ from archspace.training.checkpoint import Checkpoint
 from archspace.training.evaluation import evaluate
 from archspace.training.feed import Feed, feed
 from archspace.training.forward import forward_of, products_of
-from archspace.training.heap import keep_freed_memory
+from archspace.training.heap import hand_back, keep_freed_memory
 from archspace.training.mode import Mode
 from archspace.training.norms import estimate_norms
-from archspace.training.optimizer import learning_rate, make_optimizer
+from archspace.training.optimizer import learning_rate, make_optimizer, resume_optimizer
 from archspace.training.place import place
 from archspace.training.recipe import Recipe
 from archspace.training.step import Stepper
@@ -89,7 +89,7 @@ def train(
     average = Average(network, recipe.ema) if recipe.ema else None
     if start is not None:
         network.load_state_dict(start.weights)
-        optimizer.load_state_dict(start.optimizer)
+        resume_optimizer(optimizer, start.optimizer)
         if heads is not None:
             heads.load_state_dict(start.auxiliary)
         if average is not None:
@@ -103,6 +103,8 @@ def train(
                 yield _one_epoch(training, held_out, seed, epoch, task.classes)
     finally:
         stepper.release()
+        if mode.device == "cpu":
+            hand_back()
 
 
 def _one_epoch(training: Training, held_out: Feed, seed: int, epoch: int, classes: int) -> tuple[Epoch, Checkpoint]:

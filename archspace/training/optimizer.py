@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +39,19 @@ def make_optimizer(network: nn.Module, recipe: Recipe, mode: Mode) -> torch.opti
         for parameter in network.parameters():
             optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
     return optimizer
+
+
+def resume_optimizer(optimizer: torch.optim.SGD, state: Mapping[str, Any]) -> None:
+    """Go on from a checkpoint's state.
+
+    Momentum is laid out as its weights are now: a fused step on a CPU goes through the memory of both, whatever their
+    strides, and the checkpoint may be of a training in another order of images.
+    """
+    optimizer.load_state_dict(dict(state))
+    for weights, kept in optimizer.state.items():
+        momentum = kept.get("momentum_buffer")
+        if momentum is not None:
+            kept["momentum_buffer"] = torch.empty_like(weights).copy_(momentum)
 
 
 def set_rate(optimizer: torch.optim.SGD, rate: float | Tensor) -> None:

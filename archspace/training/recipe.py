@@ -38,8 +38,8 @@ class Recipe(BaseModel):
     `cutout` of a square of so many pixels (1708.04552), `mixup` (1710.09412) and `cutmix` (1905.04899) with the alpha
     of their Beta distribution; where both are given, each batch takes one of them.
 
-    `norm_batches`: mini-batches from which batch-norm statistics are taken anew before each evaluation. `precision` and
-    `layout` are measured where `auto`; `compile` is torch.compile's where `on`; `graphs` records steps as CUDA graphs.
+    `norm_batches`: mini-batches from which batch-norm statistics are taken anew before each evaluation. `precision`,
+    and `layout` on a GPU, are measured where `auto`; `compile` is torch.compile's where `on`; `graphs` records steps as CUDA graphs.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
