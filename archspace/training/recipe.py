@@ -39,7 +39,8 @@ class Recipe(BaseModel):
     of their Beta distribution; where both are given, each batch takes one of them.
 
     `norm_batches`: mini-batches from which batch-norm statistics are taken anew before each evaluation. `precision`,
-    and `layout` on a GPU, are measured where `auto`; `compile` is torch.compile's where `on`; `graphs` records steps as CUDA graphs.
+    and `layout` on a GPU, are measured where `auto`; `compile` is torch.compile's where `on`; `graphs` records steps as
+    CUDA graphs.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
