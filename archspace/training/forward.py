@@ -21,10 +21,10 @@ class Forward:
 
     def __call__(self, network: nn.Module, images: Tensor) -> Tensor:
         """Scores (N, classes) in float32; images in the mode's layout."""
+        # Asked for its truth, a compiled module raises: torch 2.13 takes it for a list.
+        way = self.compiled if self.compiled is not None and network.training else network
         with self.autocast():
-            scores: Tensor = (
-                self.compiled(images) if self.compiled is not None and network.training else network(images)
-            )
+            scores: Tensor = way(images)
         return scores.float()
 
     def autocast(self) -> torch.autocast:

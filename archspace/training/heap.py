@@ -12,7 +12,6 @@ KEPT = 512 * 2**20
 """Bytes at the heap's end that are kept though nobody uses them."""
 LARGEST = 32 * 2**20
 """Bytes up to which a tensor lies on the heap; glibc takes no more."""
-
 SETTINGS = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TOP_PAD_", "GLIBC_TUNABLES")
 """Variables by which a user tells glibc how to keep memory."""
 
